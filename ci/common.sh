@@ -1,0 +1,65 @@
+# Sourced by the scripts beside it: stages with their times, and one summary of all tests.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TERM_COLOR=never
+
+# The tools of the models share one place for their build output.
+loom_tools=(--manifest-path loom-tests/runner/Cargo.toml --target-dir loom-tests/target/tools)
+
+results=$(mktemp)
+trap finish EXIT
+
+# stage NAME COMMAND...: runs the command and says how long it took.
+stage() {
+    local name=$1 started=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@"
+    printf '== %s: %s s\n' "$name" "$((SECONDS - started))"
+}
+
+# The same for a command whose output ends with counts of tests.
+test_stage() {
+    local name=$1
+    shift
+    stage "$name" counted "$@"
+}
+
+counted() {
+    "$@" 2>&1 | tee -a "$results"
+}
+
+# Runs the tests of the workspace, all of them even when some fail.
+workspace_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --no-fail-fast "$@"
+    else
+        cargo test --workspace --no-fail-fast --lib --bins --tests --examples "$@"
+    fi
+}
+
+loom_runner() {
+    cargo run --quiet --locked "${loom_tools[@]}" -- "$@"
+}
+
+# The last line: the counts of cargo-nextest, cargo test and the loom runner, added up. A stage
+# that failed without counting anything, such as a lint, counts as one failure.
+finish() {
+    local code=$?
+    printf '\nall stages: %s s\n' "$SECONDS"
+    awk -v code="$code" '
+        /^ *Summary \[.*run:/ || /^test result:/ || /^[0-9]+ passed, [0-9]+ failed$/ {
+            for (i = 1; i < NF; i++) {
+                if ($i !~ /^[0-9]+$/) continue
+                if ($(i + 1) ~ /^passed/) passed += $i
+                if ($(i + 1) ~ /^(failed|timed|exec)/) failed += $i
+                if ($(i + 1) ~ /^(skipped|ignored)/) skipped += $i
+            }
+        }
+        END {
+            if (code != 0 && failed == 0) failed = 1
+            printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+        }' "$results"
+    rm -f "$results"
+    exit "$code"
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Hours rather than minutes: the same claims with more cases, more jobs and more interleavings.
+# Every bound can be set from outside.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+export PROPTEST_CASES=${PROPTEST_CASES:-20000}
+export FAIRLANE_STRESS_JOBS=${FAIRLANE_STRESS_JOBS:-200000000}
+export FAIRLANE_LOOM_EXTRA_PREEMPTIONS=${FAIRLANE_LOOM_EXTRA_PREEMPTIONS:-1}
+export FAIRLANE_LOOM_SECONDS=${FAIRLANE_LOOM_SECONDS:-14400}
+
+test_stage "tests, release" workspace_tests --release --locked
+test_stage "loom models and mutants, $FAIRLANE_LOOM_EXTRA_PREEMPTIONS more preemptions" loom_runner check
+
+# The comparison needs no wider bounds: what stock loom misses, it misses by construction.
+unset FAIRLANE_LOOM_EXTRA_PREEMPTIONS
+stage "mutants under stock loom" loom_runner stock

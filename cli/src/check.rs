@@ -1,0 +1,115 @@
+//! `fairlane check`: a policy file, the environment over it, and everything that is wrong with both.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use fairlane::Policy;
+
+/// The largest file that is read, in bytes: more than twice what a policy at all its limits takes.
+const FILE_MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Names one policy file.
+#[derive(Args)]
+#[command(after_help = "FAIRLANE__ variables override single keys, such as \
+                        FAIRLANE__ENGINE__QUEUE_MAX=5000.\n\
+                        Exit code 0: the policy is valid. 1: it is not, or cannot be read.")]
+pub(crate) struct CheckArgs {
+    /// Policy file (TOML).
+    policy: PathBuf,
+}
+
+/// Checks the file and prints one line of summary, or one line per problem on standard error.
+pub(crate) fn run(args: &CheckArgs) -> ExitCode {
+    match check(&args.policy) {
+        Ok(summary) => {
+            // A reader that has gone away does not change what the check found.
+            let _ = writeln!(io::stdout(), "ok: {summary}");
+            ExitCode::SUCCESS
+        }
+        Err(lines) => {
+            let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(file: &Path) -> Result<String, Vec<String>> {
+    let shown = shown(file);
+    let text = read(file).map_err(|reason| vec![format!("{shown}: {reason}")])?;
+    let vars = overrides(std::env::vars_os()).map_err(|line| vec![line])?;
+    match Policy::from_toml_with_env(&text, vars) {
+        Ok(policy) => Ok(format!("{shown}: {}", summary(&policy))),
+        Err(error) => Err(error
+            .problems()
+            .iter()
+            .map(|problem| problem.in_file(&shown).to_string())
+            .collect()),
+    }
+}
+
+/// Reads the file as text; a pipe is as good as a regular file.
+fn read(file: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > FILE_MAX_BYTES {
+        return Err(format!("is larger than {FILE_MAX_BYTES} bytes, which no policy needs"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8 text")
+    })
+}
+
+/// The variables as text. A foreign variable may hold any bytes; one of ours may not.
+fn overrides(
+    vars: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, String> {
+    let mut texts = Vec::new();
+    for (name, value) in vars {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => texts.push((name, value)),
+            (Ok(name), Err(_)) if is_ours(&name) => {
+                return Err(format!("{name} is not UTF-8 text"));
+            }
+            (Err(name), _) if is_ours(&name.to_string_lossy()) => {
+                return Err(format!("{name:?} is not UTF-8 text"));
+            }
+            _ => {}
+        }
+    }
+    Ok(texts)
+}
+
+fn is_ours(variable: &str) -> bool {
+    variable.to_ascii_uppercase().starts_with("FAIRLANE__")
+}
+
+fn summary(policy: &Policy) -> String {
+    let tiers: Vec<String> =
+        policy.tiers().iter().map(|tier| format!("{} {}", tier.name(), tier.weight())).collect();
+    format!(
+        "tiers {} (default {}), {} tenant overrides, {} costs, \
+         engine queue_max {}, tenants_max {}, base_quantum {}",
+        tiers.join(", "),
+        policy.default_tier().name(),
+        policy.overrides().count(),
+        policy.costs().count(),
+        policy.queue_max(),
+        policy.tenants_max(),
+        policy.base_quantum(),
+    )
+}
+
+/// The file's name on one line, whatever it contains.
+fn shown(file: &Path) -> String {
+    let escape =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    file.to_string_lossy().chars().map(escape).collect()
+}

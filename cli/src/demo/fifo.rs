@@ -1,0 +1,157 @@
+//! The plain alternative: one queue for everybody, served in order of arrival.
+//!
+//! It has the same bounds, the same number of workers and the same handler as the engine, so that
+//! the order of service is all that differs.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use fairlane::Reason;
+
+use super::{Bounds, Request, Scheduler, handle};
+use crate::report::{Ending, Tape};
+
+/// A first-in first-out queue with worker threads.
+pub(super) struct Fifo {
+    shared: Arc<Shared>,
+    bounds: Bounds,
+    workers: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled once per accepted job, and for all when the queue stops.
+    changed: Condvar,
+    tape: Arc<Tape>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Request>,
+    /// Jobs in `queue` by tenant.
+    queued: Vec<u32>,
+    stopped: bool,
+}
+
+impl Fifo {
+    /// Starts `workers` threads on an empty queue.
+    pub(super) fn start(workers: u32, bounds: Bounds, tape: Arc<Tape>) -> Fifo {
+        let state = State { queued: vec![0; bounds.tenant_max.len()], ..State::default() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), tape });
+        let spawn = |_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.work())
+        };
+        Fifo { workers: (0..workers).map(spawn).collect(), shared, bounds }
+    }
+}
+
+impl Scheduler for Fifo {
+    fn submit(&self, request: Request) -> Result<(), Reason> {
+        let mut state = self.shared.lock();
+        let tenant = request.tenant as usize;
+        if state.queued[tenant] >= self.bounds.tenant_max[tenant] {
+            return Err(Reason::QueueFull);
+        }
+        if state.queue.len() >= self.bounds.engine_max as usize {
+            return Err(Reason::EngineFull);
+        }
+        state.queued[tenant] += 1;
+        state.queue.push_back(request);
+        drop(state);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    fn finish(self) -> Ending {
+        self.shared.lock().stopped = true;
+        self.shared.changed.notify_all();
+        for worker in self.workers {
+            worker.join().expect("the demo's handler does not panic");
+        }
+        let returned = std::mem::take(&mut self.shared.lock().queue).len() as u64;
+        Ending { services: self.shared.tape.take(), returned, expired: 0, queued: 0 }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        while let Some(request) = self.next() {
+            handle(&self.tape, request);
+        }
+    }
+
+    /// Waits for the oldest job; `None` once the queue has stopped.
+    fn next(&self) -> Option<Request> {
+        let idle = |state: &mut State| !state.stopped && state.queue.is_empty();
+        let waited = self.changed.wait_while(self.lock(), idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.stopped {
+            return None;
+        }
+        let request = state.queue.pop_front()?;
+        state.queued[request.tenant as usize] -= 1;
+        Some(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairlane::Nanos;
+    use std::time::{Duration, Instant};
+
+    fn start(workers: u32, tenant_max: u32, engine_max: u32) -> Fifo {
+        let bounds = Bounds { tenant_max: vec![tenant_max; 9], engine_max };
+        Fifo::start(workers, bounds, Arc::new(Tape::new(Instant::now(), workers as usize)))
+    }
+
+    fn request(tenant: u32) -> Request {
+        Request { tenant, cost: 1, arrived: Nanos::ZERO }
+    }
+
+    #[test]
+    fn bounds_are_exact_for_a_tenant_and_for_all() {
+        // The `bounds` scenario: 32 in all, 4 each, 8 tenants full.
+        let fifo = start(0, 4, 32);
+        for tenant in 0..8 {
+            (0..4).for_each(|_| assert_eq!(fifo.submit(request(tenant)), Ok(())));
+        }
+        assert_eq!(fifo.submit(request(0)), Err(Reason::QueueFull));
+        assert_eq!(fifo.submit(request(8)), Err(Reason::EngineFull));
+        let ending = fifo.finish();
+        assert_eq!((ending.returned, ending.services.len()), (32, 0));
+    }
+
+    #[test]
+    fn jobs_are_served_in_order_of_arrival_and_give_their_place_back() {
+        let fifo = start(1, 2, 100);
+        let mut offered = Vec::new();
+        for tenant in [3, 1, 2, 1, 3] {
+            assert_eq!(fifo.submit(request(tenant)), Ok(()));
+            offered.push(tenant);
+        }
+        while !fifo.shared.lock().queue.is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(fifo.submit(request(1)), Ok(()));
+        let mut services = fifo.finish().services;
+        services.sort_by_key(|service| service.at);
+        let served: Vec<u32> = services.iter().map(|service| service.tenant).collect();
+        assert_eq!(served[..5], offered);
+    }
+
+    #[test]
+    fn what_is_still_queued_at_the_end_is_returned() {
+        let fifo = start(2, 1_000, 1_000);
+        (0..500).for_each(|_| assert_eq!(fifo.submit(request(0)), Ok(())));
+        let ending = fifo.finish();
+        assert_eq!(ending.services.len() as u64 + ending.returned, 500);
+        assert!(ending.returned > 0);
+    }
+}

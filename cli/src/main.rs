@@ -1,0 +1,36 @@
+//! The `fairlane` command: what an operator runs beside the engine.
+
+mod check;
+mod demo;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+// The engine picks no allocator; a program that embeds it does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Schedules the requests of many tenants fairly: policy checks and a demonstration.
+#[derive(Parser)]
+#[command(name = "fairlane", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Checks a policy file and lists every problem at once.
+    Check(check::CheckArgs),
+    /// Shows a noisy neighbour beside light tenants.
+    Demo(demo::DemoArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Demo(args) => demo::run(args),
+    }
+}

@@ -1,0 +1,273 @@
+//! The report as a table for people, with a reading of it in words.
+
+use std::fmt::{self, Write};
+
+use super::{OTHER, Report, SchedulerReport, TenantRow};
+
+/// A light tenant's wait below which it is not worth a remark, milliseconds.
+const WAIT_FLOOR_MS: f64 = 0.001;
+
+/// Renders the report: one block per tier, the totals, and what they say when a plain FIFO ran too.
+pub(crate) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    let reading = write_tenants(&mut out, report)
+        .and_then(|()| write_totals(&mut out, report))
+        .and_then(|()| write_reading(&mut out, report));
+    reading.expect("writing to a string cannot fail");
+    out
+}
+
+/// The tenant that offered most, which the table calls the hot one.
+fn hot(scheduler: &SchedulerReport) -> Option<&TenantRow> {
+    scheduler.tenants.first()
+}
+
+/// All tenants but the hot one that have a row of their own.
+fn light(scheduler: &SchedulerReport) -> impl Iterator<Item = &TenantRow> {
+    scheduler.tenants.iter().skip(1).filter(|row| row.tenant != OTHER)
+}
+
+/// The light tenant with the smallest share of what it was entitled to; between equals, and where
+/// nobody is judged, the one that waits longest.
+fn worst<'a>(rows: impl Iterator<Item = &'a TenantRow>) -> Option<&'a TenantRow> {
+    let share = |row: &TenantRow| row.share_ratio.unwrap_or(f64::INFINITY);
+    let wait = |row: &TenantRow| row.wait_ms.p99.unwrap_or(0.0);
+    rows.min_by(|a, b| share(a).total_cmp(&share(b)).then(wait(b).total_cmp(&wait(a))))
+}
+
+/// The longest 99th percentile of wait of any light tenant, milliseconds.
+fn light_p99(scheduler: &SchedulerReport) -> Option<f64> {
+    light(scheduler).filter_map(|row| row.wait_ms.p99).reduce(f64::max)
+}
+
+fn write_tenants(out: &mut String, report: &Report) -> fmt::Result {
+    writeln!(
+        out,
+        "{:<10} {:<12} {:<9} {:<10} {:>6} {:>10} {:>10} {:>10} {:>9}",
+        "tier", "", "scheduler", "tenant", "share", "p50 ms", "p99 ms", "p99.9 ms", "refused"
+    )?;
+    for tier in tiers(report) {
+        for (name, scheduler) in &report.schedulers {
+            if let Some(row) = hot(scheduler).filter(|row| row.tier == tier) {
+                write_row(out, "hot", name, row)?;
+            }
+        }
+        for (name, scheduler) in &report.schedulers {
+            if let Some(row) = worst(light(scheduler).filter(|row| row.tier == tier)) {
+                write_row(out, "worst light", name, row)?;
+            }
+        }
+    }
+    writeln!(out)
+}
+
+/// The tiers that occur, the lightest first.
+fn tiers(report: &Report) -> Vec<&str> {
+    let rows = report.schedulers.iter().take(1).flat_map(|(_, scheduler)| &scheduler.tenants);
+    let mut tiers: Vec<(f64, &str)> =
+        rows.filter(|row| row.tenant != OTHER).map(|row| (row.weight, row.tier.as_str())).collect();
+    tiers.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+    let mut seen = std::collections::BTreeSet::new();
+    tiers.into_iter().map(|(_, tier)| tier).filter(|tier| seen.insert(*tier)).collect()
+}
+
+fn write_row(out: &mut String, role: &str, scheduler: &str, row: &TenantRow) -> fmt::Result {
+    writeln!(
+        out,
+        "{:<10} {:<12} {:<9} {:<10} {:>6} {:>10} {:>10} {:>10} {:>9}",
+        row.tier,
+        role,
+        scheduler,
+        row.tenant,
+        number(row.share_ratio, 3),
+        number(row.wait_ms.p50, 1),
+        number(row.wait_ms.p99, 1),
+        number(row.wait_ms.p999, 1),
+        row.refused,
+    )
+}
+
+fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
+    write!(out, "{:<28}", "")?;
+    report.schedulers.iter().try_for_each(|(name, _)| write!(out, " {name:>10}"))?;
+    writeln!(out)?;
+    write_total(out, report, "Jain index of shares", |s| number(s.jain, 3))?;
+    write_total(out, report, "smallest share", |s| number(s.min_share_ratio, 3))?;
+    write_total(out, report, "jobs served per second", |s| number(Some(s.throughput_per_s), 0))?;
+    writeln!(out)
+}
+
+fn write_total(
+    out: &mut String,
+    report: &Report,
+    label: &str,
+    value: impl Fn(&SchedulerReport) -> String,
+) -> fmt::Result {
+    write!(out, "{label:<28}")?;
+    report.schedulers.iter().try_for_each(|(_, s)| write!(out, " {:>10}", value(s)))?;
+    writeln!(out)
+}
+
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// Says in words what the figures of `fair` and `fifo` say, whichever way they point.
+fn write_reading(out: &mut String, report: &Report) -> fmt::Result {
+    let (Some(fair), Some(fifo)) = (report.scheduler("fair"), report.scheduler("fifo")) else {
+        return Ok(());
+    };
+    write_shares(out, fair, fifo)?;
+    write_waits(out, fair, fifo)?;
+    write_hot(out, fair, fifo)?;
+    write_price(out, fair, fifo)?;
+    write_fate(out, report)
+}
+
+fn write_shares(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
+    let (Some(with), Some(without)) = (worst(light(fair)), worst(light(fifo))) else {
+        return Ok(());
+    };
+    let (Some(with), Some(without)) = (with.share_ratio, without.share_ratio) else {
+        return writeln!(out, "The light tenants did too little work to judge their shares.");
+    };
+    let verdict = if with > without { "better" } else { "not better" };
+    writeln!(
+        out,
+        "The worst-off light tenant got {:.0} % of its fair share under fair and {:.0} % under fifo: \
+         fair is {verdict} for it.",
+        with * 100.0,
+        without * 100.0
+    )
+}
+
+fn write_waits(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
+    let (Some(with), Some(without)) = (light_p99(fair), light_p99(fifo)) else {
+        return Ok(());
+    };
+    let factor = without.max(WAIT_FLOOR_MS) / with.max(WAIT_FLOOR_MS);
+    let (factor, verdict) =
+        if factor >= 1.0 { (factor, "shorter") } else { (1.0 / factor, "longer") };
+    writeln!(
+        out,
+        "Served jobs of light tenants waited up to {with:.1} ms under fair and {without:.1} ms under fifo (worst \
+         p99): {factor:.1} times {verdict}."
+    )
+}
+
+fn write_hot(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
+    let (Some(with), Some(without)) = (hot(fair), hot(fifo)) else {
+        return Ok(());
+    };
+    let percent = |row: &TenantRow, scheduler: &SchedulerReport| {
+        let served: u64 = scheduler.tenants.iter().map(|row| row.served_cost).sum();
+        100.0 * row.served_cost as f64 / served.max(1) as f64
+    };
+    writeln!(
+        out,
+        "Tenant {}, the largest, took {:.0} % of the capacity under fair and {:.0} % under fifo; fair gave \
+         it {} of its fair share.",
+        with.tenant,
+        percent(with, fair),
+        percent(without, fifo),
+        with.share_ratio.map_or("an unjudged part".to_owned(), |r| format!("{:.0} %", r * 100.0)),
+    )
+}
+
+fn write_price(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
+    if fifo.throughput_per_s == 0.0 {
+        return writeln!(out, "The fifo served nothing, so throughput cannot be compared.");
+    }
+    let change = 100.0 * (fair.throughput_per_s / fifo.throughput_per_s - 1.0);
+    writeln!(out, "Throughput under fair differs from fifo by {change:+.1} %.")
+}
+
+fn write_fate(out: &mut String, report: &Report) -> fmt::Result {
+    let jobs = &report.jobs;
+    let refused: u64 = jobs.refused.values().sum();
+    writeln!(
+        out,
+        "Of {} jobs offered to fair {refused} were refused, {} ran, {} expired, {} were handed back \
+         at the end and {} were lost.",
+        jobs.read, jobs.dispatched, jobs.expired, jobs.returned, jobs.lost
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{JobCounts, WaitMs};
+    use super::*;
+
+    fn row(tenant: &str, tier: &str, share: Option<f64>, p99: f64) -> TenantRow {
+        TenantRow {
+            tenant: tenant.to_owned(),
+            tier: tier.to_owned(),
+            weight: if tier == "scale" { 2.0 } else { 1.0 },
+            jobs: 100,
+            offered_cost: 100,
+            served_cost: 50,
+            entitled_cost: 60.0,
+            share_ratio: share,
+            wait_ms: WaitMs { p99: Some(p99), ..WaitMs::default() },
+            refused: 7,
+        }
+    }
+
+    fn scheduler(share: f64, p99: f64) -> SchedulerReport {
+        let tenants = vec![
+            row("hot", "scale", Some(1.0), 900.0),
+            row("light-1", "starter", Some(share), p99),
+            row("light-2", "starter", Some(share * 0.9), p99 / 2.0),
+            row(OTHER, OTHER, Some(0.0), 9_999.0),
+        ];
+        SchedulerReport {
+            jain: Some(share),
+            min_share_ratio: Some(share),
+            throughput_per_s: 200.0,
+            tenants,
+        }
+    }
+
+    fn report(fair: SchedulerReport, fifo: SchedulerReport) -> Report {
+        Report { jobs: JobCounts::default(), schedulers: vec![("fair", fair), ("fifo", fifo)] }
+    }
+
+    #[test]
+    fn the_worst_light_tenant_of_each_tier_is_shown_and_never_the_shared_row() {
+        let text = render(&report(scheduler(1.0, 2.0), scheduler(0.1, 900.0)));
+        let starter: Vec<&str> = text.lines().filter(|line| line.starts_with("starter")).collect();
+        assert_eq!(starter.len(), 2, "{text}");
+        assert!(starter.iter().all(|line| line.contains("light-2")), "{text}");
+        assert!(text.lines().filter(|line| line.contains(" hot ")).count() >= 2, "{text}");
+        assert!(!text.contains(OTHER));
+    }
+
+    #[test]
+    fn the_reading_follows_the_figures_both_ways() {
+        let good = render(&report(scheduler(1.0, 2.0), scheduler(0.1, 900.0)));
+        assert!(good.contains("90 % of its fair share under fair and 9 % under fifo"), "{good}");
+        assert!(good.contains("fair is better") && good.contains("450.0 times shorter"), "{good}");
+        let bad = render(&report(scheduler(0.1, 900.0), scheduler(1.0, 2.0)));
+        assert!(bad.contains("not better") && bad.contains("450.0 times longer"), "{bad}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_dash_and_nothing_is_claimed_about_it() {
+        let mut fair = scheduler(1.0, 2.0);
+        fair.jain = None;
+        fair.tenants.iter_mut().for_each(|row| row.share_ratio = None);
+        let text = render(&report(fair, scheduler(0.1, 900.0)));
+        assert!(text.contains("too little work to judge"), "{text}");
+        assert!(
+            text.lines().any(|line| line.starts_with("Jain") && line.contains(" - ")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_single_scheduler_gets_a_table_without_a_comparison() {
+        let only =
+            Report { jobs: JobCounts::default(), schedulers: vec![("fair", scheduler(1.0, 2.0))] };
+        assert!(!render(&only).contains("fifo"));
+    }
+}

@@ -1,0 +1,148 @@
+//! `fairlane check` from the outside: exit codes, and what goes to which stream.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of its own for each test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Folder {
+        let path =
+            std::env::temp_dir().join(format!("fairlane-check-{}-{test}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, content: impl AsRef<[u8]>) -> PathBuf {
+        let file = self.0.join("policy.toml");
+        fs::write(&file, content).unwrap();
+        file
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs the check in an environment that holds nothing but `vars`.
+fn check(policy: &Path, vars: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fairlane"))
+        .arg("check")
+        .arg(policy)
+        .env_clear()
+        .envs(vars.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// The summary of a policy that must be valid.
+fn accepted(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*errors), (Some(0), ""));
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(text.starts_with("ok: ") && text.lines().count() == 1, "{text}");
+    text
+}
+
+/// The lines of a policy that must be refused.
+fn refused(output: &Output) -> Vec<String> {
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty(), "a refusal belongs on standard error");
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_sample_policy_is_accepted_with_a_summary() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fairlane.toml");
+    let text = accepted(&check(&sample, &[]));
+    assert!(text.contains("tiers starter 1, growth 1.2, scale 2 (default starter)"), "{text}");
+    assert!(text.contains("2 tenant overrides, 3 costs, engine queue_max 1000000"), "{text}");
+}
+
+#[test]
+fn every_problem_is_one_line_with_file_line_value_range_and_hint() {
+    let folder = Folder::new("problems");
+    let file =
+        folder.file("[tiers.starter]\nweight = 0\n[engine]\nqueue_mx = 5\nbase_quantum = 12abc\n");
+    let lines = refused(&check(&file, &[]));
+    let name = file.display();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert_eq!(
+        lines[0],
+        format!(
+            "{name}:2: tiers.starter.weight = 0: allowed 0.01..=1000 in steps of 0.001 \
+             (hint: a share is never 0; the smallest is 0.01)"
+        )
+    );
+    assert!(lines.iter().any(|line| line.contains("did you mean `queue_max`?")), "{lines:#?}");
+    let start = format!("{name}:5: engine.base_quantum = 12abc: allowed 1..=1000000 (hint: ");
+    assert!(lines.iter().any(|line| line.starts_with(&start)), "{lines:#?}");
+}
+
+#[test]
+fn environment_overrides_apply_and_are_checked() {
+    let folder = Folder::new("environment");
+    let file = folder.file("");
+    let text = accepted(&check(&file, &[("FAIRLANE__ENGINE__QUEUE_MAX", "5000")]));
+    assert!(text.contains("queue_max 5000"), "{text}");
+    let bad = [("FAIRLANE__ENGINE__QUEUE_MAX", "12abc"), ("FAIRLANE__ENGINE__NOPE", "1")];
+    let lines = refused(&check(&file, &bad));
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].starts_with("FAIRLANE__ENGINE__NOPE = 1: allowed keys queue_max"));
+    assert!(lines[1].starts_with("FAIRLANE__ENGINE__QUEUE_MAX: engine.queue_max = 12abc: allowed"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_clear_line() {
+    let folder = Folder::new("unreadable");
+    let missing = refused(&check(&folder.0.join("missing.toml"), &[]));
+    assert_eq!(missing.len(), 1, "{missing:#?}");
+    assert!(missing[0].contains("missing.toml: cannot be read: "), "{missing:#?}");
+    let directory = refused(&check(&folder.0, &[]));
+    assert_eq!(directory.len(), 1, "{directory:#?}");
+    assert!(directory[0].contains("cannot be read: "), "{directory:#?}");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_one_clear_line() {
+    let folder = Folder::new("binary");
+    let lines = refused(&check(&folder.file(b"[engine]\n# \xff\n"), &[]));
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].ends_with("policy.toml: line 2 is not UTF-8 text"), "{lines:#?}");
+}
+
+#[test]
+fn a_file_of_absurd_size_is_refused_without_parsing_it() {
+    let folder = Folder::new("size");
+    let lines = refused(&check(&folder.file(vec![b'#'; 8 * 1024 * 1024 + 1]), &[]));
+    assert!(lines.len() == 1 && lines[0].contains("is larger than 8388608 bytes"), "{lines:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_our_own_variables_must_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = Folder::new("variables");
+    let file = folder.file("");
+    let run = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fairlane"));
+        command.arg("check").arg(&file).env_clear().env(name, OsStr::from_bytes(b"\xff"));
+        command.output().unwrap()
+    };
+    accepted(&run("OTHER"));
+    let lines = refused(&run("FAIRLANE__ENGINE__QUEUE_MAX"));
+    assert_eq!(lines, ["FAIRLANE__ENGINE__QUEUE_MAX is not UTF-8 text"]);
+}
+
+#[test]
+fn a_missing_argument_is_a_usage_error() {
+    let output = Command::new(env!("CARGO_BIN_EXE_fairlane")).arg("check").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -1,0 +1,147 @@
+//! `fairlane demo` as a user runs it: one short run on the real engine, judged by its JSON.
+
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+fn fairlane(args: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_fairlane");
+    Command::new(program).args(args).output().expect("the program starts")
+}
+
+/// The stdout of one run that all tests share.
+fn stdout() -> &'static str {
+    static OUT: OnceLock<String> = OnceLock::new();
+    OUT.get_or_init(|| {
+        let output = fairlane(&["demo", "--seconds", "1", "--workers", "2", "--json"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert_eq!(stderr, "", "no progress bar without a terminal");
+        String::from_utf8(output.stdout).expect("JSON is UTF-8")
+    })
+}
+
+fn report() -> Value {
+    serde_json::from_str(stdout()).expect("stdout is one JSON value")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
+}
+
+fn count(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| panic!("{value} is not a count"))
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().expect("an object").keys().map(|k| &**k).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn tenants<'a>(report: &'a Value, scheduler: &str) -> &'a Vec<Value> {
+    report["schedulers"][scheduler]["tenants"].as_array().expect("a list of tenants")
+}
+
+/// The longest 99th percentile of any light tenant's wait, milliseconds.
+fn light_p99(report: &Value, scheduler: &str) -> f64 {
+    let rows = tenants(report, scheduler).iter().filter(|row| row["tenant"] != "hot");
+    rows.filter_map(|row| row["wait_ms"]["p99"].as_f64()).fold(0.0, f64::max)
+}
+
+#[test]
+fn stdout_is_exactly_one_json_object() {
+    assert!(report().is_object());
+    assert_eq!(stdout().lines().count(), 1);
+    assert!(stdout().ends_with('\n'));
+}
+
+#[test]
+fn every_documented_key_is_there() {
+    let report = report();
+    assert_eq!(keys(&report), ["jobs", "schedulers"]);
+    let jobs = "accepted dispatched expired lost malformed read refused returned";
+    assert_eq!(keys(&report["jobs"]).join(" "), jobs);
+    assert_eq!(keys(&report["schedulers"]), ["fair", "fifo"]);
+    for scheduler in ["fair", "fifo"] {
+        let body = &report["schedulers"][scheduler];
+        assert_eq!(keys(body).join(" "), "jain min_share_ratio tenants throughput_per_s");
+        assert_eq!(tenants(&report, scheduler).len(), 51);
+        for row in tenants(&report, scheduler) {
+            let expected = "entitled_cost jobs offered_cost served_cost share_ratio tenant tier \
+                            wait_ms weight";
+            assert_eq!(keys(row).join(" "), expected);
+            assert_eq!(keys(&row["wait_ms"]), ["max", "p50", "p99", "p999"]);
+        }
+    }
+}
+
+#[test]
+fn no_job_is_lost_and_every_one_ends_once() {
+    let report = report();
+    let jobs = &report["jobs"];
+    let refused: i64 = jobs["refused"].as_object().unwrap().values().map(count).sum();
+    assert_eq!(count(&jobs["lost"]), 0);
+    assert_eq!(
+        count(&jobs["read"]),
+        count(&jobs["malformed"]) + count(&jobs["accepted"]) + refused
+    );
+    let ended = count(&jobs["dispatched"]) + count(&jobs["expired"]) + count(&jobs["returned"]);
+    assert_eq!(count(&jobs["accepted"]), ended);
+    assert!(count(&jobs["dispatched"]) > 0 && count(&jobs["returned"]) > 0);
+    let offered: i64 = tenants(&report, "fair").iter().map(|row| count(&row["jobs"])).sum();
+    assert_eq!(count(&jobs["read"]), offered);
+    let served: i64 = tenants(&report, "fair").iter().map(|row| count(&row["served_cost"])).sum();
+    assert_eq!(count(&jobs["dispatched"]), served, "every job costs 1");
+}
+
+#[test]
+fn both_schedulers_are_offered_the_same_jobs() {
+    let report = report();
+    let offers = |scheduler| -> Vec<(String, i64)> {
+        let row = |row: &Value| (row["tenant"].to_string(), count(&row["offered_cost"]));
+        tenants(&report, scheduler).iter().map(row).collect()
+    };
+    assert_eq!(offers("fair"), offers("fifo"));
+}
+
+#[test]
+fn the_engine_is_fairer_than_a_fifo() {
+    let report = report();
+    let of = |scheduler: &str, key: &str| number(&report["schedulers"][scheduler][key]);
+    assert!(of("fair", "jain") > of("fifo", "jain"));
+    assert!(of("fair", "min_share_ratio") > of("fifo", "min_share_ratio"));
+    assert!(of("fair", "jain") > 0.95);
+    // The negative control: the measure must tell a FIFO from a fair scheduler.
+    assert!(of("fifo", "jain") < 0.7);
+}
+
+#[test]
+fn light_tenants_wait_at_most_a_tenth_of_what_a_fifo_makes_them_wait() {
+    let report = report();
+    let (fair, fifo) = (light_p99(&report, "fair"), light_p99(&report, "fifo"));
+    assert!(fair * 10.0 <= fifo, "fair {fair} ms, fifo {fifo} ms");
+}
+
+#[test]
+fn bad_flags_get_one_line_and_exit_code_2() {
+    let cases = [
+        ["--seconds", "0"],
+        ["--seconds", "3601"],
+        ["--seconds", "-5"],
+        ["--workers", "0"],
+        ["--workers", "1025"],
+        ["--workers", "two"],
+    ];
+    for case in cases {
+        let output = fairlane(&["demo", case[0], case[1]]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{case:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains(case[0]) && stderr.contains(case[1]), "{stderr}");
+        assert!(output.stdout.is_empty());
+    }
+    let absurd = fairlane(&["demo", "--seconds", "3600", "--workers", "1024"]);
+    assert_eq!(absurd.status.code(), Some(2));
+}

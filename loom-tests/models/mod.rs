@@ -1,0 +1,7 @@
+//! The loom models. This is a module of the engine's crate, so models reach what is private to it.
+//!
+//! A model is a test whose name is unique among all models and is also what it hands to
+//! [`harness::check`]; `mutants.toml` and `floors.toml` know it by that name.
+
+mod harness;
+mod selftest;

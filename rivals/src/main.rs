@@ -1,0 +1,2 @@
+//! Compares fairlane with its alternatives in one run.
+fn main() {}

@@ -1,0 +1,157 @@
+//! Grants: the right to run one job.
+
+use crate::sync::Loan;
+use crate::tenant::Tenant;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a completed job's correction is booked. Implemented by the dispatcher; a grant does not
+/// know how its lane was chosen.
+pub(crate) trait Books: Send + Sync {
+    /// Gives the tenant back `micros` millionths of a cost unit (negative: charges them).
+    fn correct(&self, tenant: Tenant, micros: i64);
+}
+
+/// What a worker lends to each of its grants; the loans are the grants in flight.
+pub(crate) struct Ledger {
+    books: Arc<dyn Books>,
+}
+
+impl Ledger {
+    pub(crate) fn new(books: Arc<dyn Books>) -> Self {
+        Ledger { books }
+    }
+}
+
+/// The right to run one job, and the job.
+///
+/// Whatever becomes of the grant, the job is settled exactly once: by [`complete`](Grant::complete),
+/// by [`settle`](Grant::settle) with the actual cost, or by dropping it, also while a panic
+/// unwinds. A grant may move to another thread and outlive its worker and its engine.
+///
+/// Dropping a grant on the worker's own thread costs a plain store, elsewhere one atomic add.
+pub struct Grant<T> {
+    payload: T,
+    receipt: Receipt,
+}
+
+impl<T> Grant<T> {
+    #[inline]
+    pub(crate) fn new(payload: T, receipt: Receipt) -> Self {
+        Grant { payload, receipt }
+    }
+
+    /// What was submitted.
+    #[inline]
+    pub fn payload(&self) -> &T {
+        &self.payload
+    }
+
+    /// What was submitted, to be changed in place.
+    #[inline]
+    pub fn payload_mut(&mut self) -> &mut T {
+        &mut self.payload
+    }
+
+    /// Takes the payload; the job is settled now.
+    #[inline]
+    pub fn into_payload(self) -> T {
+        self.payload
+    }
+
+    /// Takes the payload and leaves the settling to the receipt.
+    #[inline]
+    pub fn split(self) -> (T, Receipt) {
+        (self.payload, self.receipt)
+    }
+
+    /// Whose job it is.
+    #[inline]
+    pub fn tenant(&self) -> Tenant {
+        self.receipt.tenant
+    }
+
+    /// What the tenant was charged, in cost units.
+    #[inline]
+    pub fn cost(&self) -> u32 {
+        self.receipt.cost
+    }
+
+    /// How long the job waited from acceptance to grant, when it was one of those that are timed:
+    /// all when handlers take 1 us or more, else every 64th of a tenant. To about 1 us.
+    #[inline]
+    pub fn waited(&self) -> Option<Duration> {
+        self.receipt.waited()
+    }
+
+    /// Settles the job as charged, and drops the payload.
+    pub fn complete(self) {}
+
+    /// Settles the job with its actual cost: the tenant's balance is corrected by the difference
+    /// at its next visit.
+    pub fn settle(self, actual_cost: u32) {
+        self.receipt.settle(actual_cost);
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Grant<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grant")
+            .field("tenant", &self.receipt.tenant)
+            .field("cost", &self.receipt.cost)
+            .field("payload", &self.payload)
+            .finish()
+    }
+}
+
+/// A grant without its payload. Dropping it settles the job.
+#[must_use = "dropping the receipt settles the job"]
+pub struct Receipt {
+    tenant: Tenant,
+    cost: u32,
+    /// Nanoseconds from acceptance to grant; `u64::MAX` when the job was not timed.
+    waited: u64,
+    loan: Loan<Ledger>,
+}
+
+impl Receipt {
+    #[inline]
+    pub(crate) fn new(tenant: Tenant, cost: u32, waited: Option<u64>, loan: Loan<Ledger>) -> Self {
+        Receipt { tenant, cost, waited: waited.unwrap_or(u64::MAX), loan }
+    }
+
+    /// Whose job it is.
+    #[inline]
+    pub fn tenant(&self) -> Tenant {
+        self.tenant
+    }
+
+    /// What the tenant was charged, in cost units.
+    #[inline]
+    pub fn cost(&self) -> u32 {
+        self.cost
+    }
+
+    /// As [`Grant::waited`].
+    #[inline]
+    pub fn waited(&self) -> Option<Duration> {
+        (self.waited != u64::MAX).then(|| Duration::from_nanos(self.waited))
+    }
+
+    /// Settles the job as charged.
+    pub fn complete(self) {}
+
+    /// As [`Grant::settle`].
+    pub fn settle(self, actual_cost: u32) {
+        let difference = i64::from(self.cost) - i64::from(actual_cost);
+        if difference != 0 {
+            self.loan.books.correct(self.tenant, crate::fair::micros(difference));
+        }
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receipt").field("tenant", &self.tenant).field("cost", &self.cost).finish()
+    }
+}

@@ -1,0 +1,13 @@
+//! The visit: the only place where rings, rotation, accounts and policy meet.
+//!
+//! A passive value: [`Seat::tick`] takes the time as an argument and runs no user code. Threads,
+//! handlers and sleeping are the engine's.
+
+mod lanes;
+mod pace;
+mod plan;
+mod seat;
+
+pub(crate) use lanes::Lanes;
+pub(crate) use plan::{Plan, PlanError};
+pub(crate) use seat::{Seat, Tick, Visit};

@@ -1,0 +1,160 @@
+//! The policy as the dispatcher reads it: profiles by number.
+
+use crate::fair::Quantum;
+use crate::policy::{KindCost, Policy};
+use crate::tenant::Terms;
+use std::collections::HashMap;
+
+/// One (tier, override) pair. Its number never changes while the engine lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Profile {
+    /// Index into [`Plan::tiers`].
+    pub(crate) tier: u32,
+    pub(crate) weight: f64,
+    pub(crate) quantum: Quantum,
+    pub(crate) bound: u32,
+}
+
+/// A policy with numbers for names. Numbers given out by one plan are kept by its successors.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) policy: Policy,
+    /// Tier names by number. Never shrinks.
+    pub(crate) tiers: Vec<String>,
+    pub(crate) profiles: Vec<Profile>,
+    /// Profile of (tier, overridden tenant or none).
+    numbers: HashMap<(u32, Option<String>), u32>,
+    /// Kind names by number. Never shrinks.
+    pub(crate) kinds: Vec<String>,
+    /// The smallest quantum of any tier, in cost units: how fine rounds may get.
+    pub(crate) smallest_quantum: f64,
+}
+
+/// Why a policy cannot follow another one in a running engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum PlanError {
+    /// A number that sizes the engine differs: key, old value, new value.
+    Fixed(&'static str, u64, u64),
+    /// The tier is gone but has tenants.
+    TierInUse(String),
+}
+
+impl Plan {
+    pub(crate) fn new(policy: Policy) -> Plan {
+        let mut plan = Plan {
+            policy,
+            tiers: Vec::new(),
+            profiles: Vec::new(),
+            numbers: HashMap::new(),
+            kinds: Vec::new(),
+            smallest_quantum: 1.0,
+        };
+        plan.renumber();
+        plan
+    }
+
+    /// The plan for `policy` in the same engine. `is_used` tells whether a tier has tenants.
+    pub(crate) fn next(
+        &self,
+        policy: Policy,
+        is_used: impl Fn(u32) -> bool,
+    ) -> Result<Plan, PlanError> {
+        let (old, new) = (&self.policy, &policy);
+        fixed("engine.queue_max", u64::from(old.queue_max()), u64::from(new.queue_max()))?;
+        fixed("engine.tenants_max", u64::from(old.tenants_max()), u64::from(new.tenants_max()))?;
+        for (number, name) in self.tiers.iter().enumerate() {
+            if new.tier(name).is_none() && is_used(number as u32) {
+                return Err(PlanError::TierInUse(name.clone()));
+            }
+        }
+        let mut plan = self.clone();
+        plan.policy = policy;
+        plan.renumber();
+        Ok(plan)
+    }
+
+    /// Gives new names numbers and recomputes every profile from the policy.
+    fn renumber(&mut self) {
+        for tier in self.policy.tiers() {
+            if !self.tiers.iter().any(|name| name == tier.name()) {
+                self.tiers.push(tier.name().to_owned());
+            }
+        }
+        for (kind, _) in self.policy.costs() {
+            if !self.kinds.iter().any(|name| name == kind) {
+                self.kinds.push(kind.to_owned());
+            }
+        }
+        let pairs: Vec<_> = self.numbers.drain().collect();
+        let mut profiles = self.profiles.clone();
+        for (pair, number) in pairs {
+            if let Some(profile) = self.compute(pair.0, pair.1.as_deref()) {
+                profiles[number as usize] = profile;
+            }
+            self.numbers.insert(pair, number);
+        }
+        self.profiles = profiles;
+        for tier in 0..self.tiers.len() as u32 {
+            self.ensure(tier, None);
+        }
+        let quanta = self.policy.tiers().iter().map(|tier| tier.quantum());
+        self.smallest_quantum = quanta.fold(f64::INFINITY, f64::min);
+    }
+
+    fn compute(&self, tier: u32, tenant: Option<&str>) -> Option<Profile> {
+        let named = self.policy.tier(&self.tiers[tier as usize])?;
+        let own = tenant.and_then(|name| self.policy.override_for(name));
+        let weight = own.and_then(|own| own.weight).unwrap_or_else(|| named.weight());
+        Some(Profile {
+            tier,
+            weight: weight.as_f64(),
+            quantum: Quantum::new(weight, self.policy.base_quantum()),
+            bound: own.and_then(|own| own.queue_max).unwrap_or_else(|| named.queue_max()),
+        })
+    }
+
+    fn ensure(&mut self, tier: u32, tenant: Option<&str>) -> u32 {
+        let pair = (tier, tenant.map(str::to_owned));
+        if let Some(&number) = self.numbers.get(&pair) {
+            return number;
+        }
+        let profile = self.compute(tier, tenant).expect("a tier of the policy");
+        let number = self.profiles.len() as u32;
+        self.profiles.push(profile);
+        self.numbers.insert(pair, number);
+        number
+    }
+
+    /// The number of a tier of the policy.
+    pub(crate) fn tier(&self, name: &str) -> Option<u32> {
+        self.policy.tier(name)?;
+        self.tiers.iter().position(|tier| tier == name).map(|at| at as u32)
+    }
+
+    /// What holds for `tenant` in `tier`, when this plan has it; see [`Plan::with_terms`].
+    pub(crate) fn terms(&self, tier: u32, tenant: &str) -> Option<Terms> {
+        let own = self.policy.override_for(tenant).map(|_| tenant.to_owned());
+        let profile = *self.numbers.get(&(tier, own))?;
+        Some(Terms { profile, bound: self.profiles[profile as usize].bound })
+    }
+
+    /// This plan with a profile for `tenant` in `tier`.
+    pub(crate) fn with_terms(&self, tier: u32, tenant: &str) -> Plan {
+        let mut plan = self.clone();
+        let own = plan.policy.override_for(tenant).map(|_| tenant);
+        plan.ensure(tier, own);
+        plan
+    }
+
+    /// Cost of every kind by number; 0 for a kind whose cost is the job's own size.
+    pub(crate) fn kind_costs(&self) -> impl Iterator<Item = u32> {
+        self.kinds.iter().map(|kind| match self.policy.cost_for(kind) {
+            Some(KindCost::Fixed(cost)) => cost.get(),
+            _ => 0,
+        })
+    }
+}
+
+fn fixed(key: &'static str, old: u64, new: u64) -> Result<(), PlanError> {
+    if old == new { Ok(()) } else { Err(PlanError::Fixed(key, old, new)) }
+}

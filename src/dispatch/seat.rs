@@ -1,0 +1,390 @@
+//! One worker's place at the rotation.
+
+use super::lanes::{Lanes, STAMP_ALL, STAMP_SOME};
+use super::pace::Pace;
+use super::plan::{Plan, Profile};
+use crate::claim::{Grant, Ledger, Receipt};
+use crate::fair::Refill;
+use crate::ring::{Front, Rest, Returns, prefetch_line};
+use crate::rotation::{Claim, Findings};
+use crate::stats::{DelayLog, Delays, Kind, SeatCounters};
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::atomic::fence;
+use crate::sync::{DrainRight, Lender, Lent, Reader};
+use crate::tenant::{Drain, Row, Tenant};
+use crate::units::Nanos;
+use std::sync::Arc;
+
+/// Most lanes taken out of the rotation at once, while handlers are fast.
+const LANES_FAST: u32 = 64;
+/// Jobs after which fresh lanes are looked for, while handlers are fast.
+const FRESH_EVERY: u32 = 32;
+/// Rounds that grant nothing before a worker concludes that only unfinished producers are left.
+const BARREN_ROUNDS: u32 = 2;
+
+/// What a tick came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tick {
+    /// This many jobs were granted.
+    Granted(u32),
+    /// Only lanes are left whose producer has reserved a place and not finished.
+    Stalled,
+    /// Nothing waits.
+    Idle,
+}
+
+/// What one visit served, for an observer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    pub(crate) tenant: Tenant,
+    pub(crate) jobs: u32,
+    pub(crate) cost: u64,
+    pub(crate) quantum: f64,
+}
+
+/// What a worker owns: it claims lanes, visits them, and turns jobs into grants.
+pub(crate) struct Seat {
+    index: usize,
+    reader: Reader<Plan>,
+    /// The plan of the current tick.
+    plan: Arc<Plan>,
+    returns: Returns,
+    ledger: Lender<Ledger>,
+    pub(crate) counters: Arc<SeatCounters>,
+    pub(crate) delays: Arc<Delays>,
+    pub(crate) log: DelayLog,
+    pace: Pace,
+    /// Visits of the last tick that granted something; filled only for an observer.
+    pub(crate) visits: Vec<Visit>,
+    pub(crate) observed: bool,
+}
+
+/// What the visits of one tick need and add up.
+struct Tally<'a, T> {
+    out: &'a mut Vec<Grant<T>>,
+    now: Nanos,
+    left: u32,
+    jobs: u32,
+    cost: u64,
+    stalled: bool,
+    linger: bool,
+}
+
+impl Seat {
+    pub(crate) fn new<T: Send + 'static>(
+        index: usize,
+        lanes: &Arc<Lanes<T>>,
+        counters: Arc<SeatCounters>,
+        delays: Arc<Delays>,
+    ) -> (Seat, crate::sync::Arc<Lent<Ledger>>) {
+        let books: Arc<dyn crate::claim::Books> = Arc::clone(lanes) as _;
+        let (ledger, lent) = Lender::new(Ledger::new(books));
+        let seat = Seat {
+            index,
+            reader: lanes.plan.reader(),
+            plan: lanes.plan.load(),
+            returns: Returns::new(),
+            ledger,
+            counters,
+            delays,
+            log: DelayLog::new(),
+            pace: Pace::new(),
+            visits: Vec::new(),
+            observed: false,
+        };
+        (seat, lent)
+    }
+
+    /// Whether jobs take so long that each is granted alone.
+    #[inline]
+    pub(crate) fn is_slow(&self) -> bool {
+        self.pace.is_slow()
+    }
+
+    /// Whether jobs take so long that each is timed.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        self.pace.is_timed()
+    }
+
+    /// Grants up to `most` jobs at the moment `now`, appending them to `out`. Runs no user code
+    /// and returns with no lane claimed.
+    pub(crate) fn tick<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        now: Nanos,
+        most: u32,
+        out: &mut Vec<Grant<T>>,
+    ) -> Tick {
+        self.pace.arrive(now);
+        self.visits.clear();
+        self.look_at_plan();
+        let slow = self.pace.is_slow();
+        let mut tally =
+            Tally { out, now, left: most, jobs: 0, cost: 0, stalled: false, linger: !slow };
+        let shift = self.shift();
+        let lanes_most = if slow { 1 } else { LANES_FAST };
+        let mut barren = Barren::default();
+        while tally.left > 0 {
+            let Some(claim) = lanes.rotation.claim(self.index, lanes_most, shift) else { break };
+            let refill = claim.refill;
+            let granted = self.serve(lanes, claim, &mut tally);
+            if barren.is_over(refill, granted) && tally.stalled {
+                break;
+            }
+        }
+        self.finish(lanes, &tally);
+        match tally.jobs {
+            0 if tally.stalled => Tick::Stalled,
+            0 => Tick::Idle,
+            jobs => Tick::Granted(jobs),
+        }
+    }
+
+    /// Takes over a newly published plan; a load and a compare when there is none.
+    #[inline]
+    fn look_at_plan(&mut self) {
+        let newest = self.reader.get();
+        if !Arc::ptr_eq(newest, &self.plan) {
+            self.plan = Arc::clone(newest);
+        }
+    }
+
+    fn shift(&self) -> u32 {
+        self.pace.shift(self.plan.policy.base_quantum(), self.plan.smallest_quantum)
+    }
+
+    fn finish<T>(&mut self, lanes: &Lanes<T>, tally: &Tally<'_, T>) {
+        if tally.jobs == 0 {
+            return;
+        }
+        self.pace.depart(tally.now, tally.jobs, tally.cost);
+        self.counters.granted.add(u64::from(tally.jobs));
+        self.counters.cost.add(tally.cost);
+        let mask = if self.pace.is_timed() { STAMP_ALL } else { STAMP_SOME };
+        if lanes.stamp_mask.load(Relaxed) != mask {
+            lanes.stamp_mask.store(mask, Relaxed);
+        }
+    }
+
+    /// Gives back what the worker keeps at hand, before it sleeps or leaves.
+    pub(crate) fn settle_down<T>(&mut self, lanes: &Lanes<T>) {
+        lanes.pool.flush(&mut self.returns);
+        self.log.flush(&self.delays);
+    }
+
+    /// Visits every lane of a claim and puts them back. Returns whether a job was granted.
+    fn serve<T>(&mut self, lanes: &Lanes<T>, mut claim: Claim, tally: &mut Tally<'_, T>) -> bool {
+        prefetch_rows(lanes, &claim);
+        let mut findings = Findings::default();
+        let mut visits = 0;
+        while let Some(mut right) = claim.next_right() {
+            if tally.left == 0 {
+                findings.again(right);
+                continue;
+            }
+            visits += 1;
+            let row = lanes.table.row(right.lane());
+            let place = self.visit(lanes, row, &mut right, &claim, tally, &mut findings);
+            match place {
+                Place::Again => findings.again(right),
+                Place::Over => findings.over(right),
+                Place::Gone => findings.gone(right),
+            }
+        }
+        lanes.rotation.put_back(self.index, &claim, &findings);
+        self.counters.claims.add(1);
+        self.counters.visits.add(visits);
+        self.tell(lanes, &findings);
+        findings.granted
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the one place where all of it meets")]
+    fn visit<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        row: &Row,
+        right: &mut DrainRight,
+        claim: &Claim,
+        tally: &mut Tally<'_, T>,
+        findings: &mut Findings,
+    ) -> Place {
+        let profile = self.profile(lanes, row);
+        let lane = right.lane();
+        row.drained.drain.open(right, |drain| {
+            if claim.is_fresh && drain.account.had_turn(claim.refill.round) {
+                return Place::Over;
+            }
+            self.begin(row, drain, claim.refill, &profile);
+            let before = (tally.jobs, tally.cost);
+            let place =
+                self.drain(lanes, row, drain, &profile, claim.refill, lane, tally, findings);
+            let served = (tally.jobs - before.0, tally.cost - before.1);
+            if served.0 > 0 {
+                findings.granted = true;
+                row.drained.publish(drain.head.position(), served.0, served.1);
+                self.observe(lanes, row, lane, &profile, served);
+            }
+            place
+        })
+    }
+
+    /// Tells others what the claim leaves behind: work for a sleeper, room for a submitter.
+    #[inline]
+    fn tell<T>(&self, lanes: &Lanes<T>, findings: &Findings) {
+        if findings.leaves_backlog() {
+            lanes.sleepers.wake_one();
+        } else if findings.granted {
+            // The put-back had no lane to insert, and so no fence.
+            fence(SeqCst);
+        }
+        if findings.granted && lanes.crowd.is_waiting() {
+            lanes.admit_waiting();
+        }
+    }
+
+    /// The lane's profile, copied: two words.
+    #[inline]
+    fn profile<T>(&self, lanes: &Lanes<T>, row: &Row) -> Profile {
+        let number = row.profile() as usize;
+        match self.plan.profiles.get(number) {
+            Some(profile) => *profile,
+            // The tenant was named after this tick's plan was read.
+            None => lanes.plan.load().profiles[number],
+        }
+    }
+
+    #[inline]
+    fn begin(&self, row: &Row, drain: &mut Drain, refill: Refill, profile: &Profile) {
+        if row.drained.owed.load(Relaxed) != 0 {
+            drain.account.correct(row.drained.owed.swap(0, Relaxed));
+        }
+        drain.account.begin(refill, profile.quantum);
+    }
+
+    /// Grants jobs of one lane while its balance and the tick's allowance last.
+    #[expect(clippy::too_many_arguments, reason = "the loop that everything else is for")]
+    #[inline]
+    fn drain<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        row: &Row,
+        drain: &mut Drain,
+        profile: &Profile,
+        refill: Refill,
+        lane: u32,
+        tally: &mut Tally<'_, T>,
+        findings: &mut Findings,
+    ) -> Place {
+        let Drain { head, account } = drain;
+        let tenant = Tenant::new(lane, row.generation.load(Relaxed) as u16, lanes.number);
+        let mut granted = false;
+        loop {
+            let Front::Job(meta) = head.front(&row.tail, &lanes.pool, &mut self.returns) else {
+                break;
+            };
+            let cost = meta.cost();
+            if tally.left == 0 {
+                return if account.covers(cost) { Place::Again } else { Place::Over };
+            }
+            if !account.pay(cost) {
+                if let Some(turns) = account.end_short(cost, profile.quantum, refill.shift) {
+                    findings.needs(turns);
+                }
+                return Place::Over;
+            }
+            if !granted {
+                granted = true;
+                account.granted();
+            }
+            let waited = meta.stamp().is_some().then(|| meta.stamp().age(tally.now.0));
+            if let Some(waited) = waited {
+                self.log.note(&self.delays, profile.tier, Kind::Queue, waited);
+            }
+            let payload = head.take(&lanes.pool);
+            let receipt = Receipt::new(tenant, cost, waited, self.ledger.lend());
+            tally.out.push(Grant::new(payload, receipt));
+            tally.left -= 1;
+            tally.jobs += 1;
+            tally.cost += u64::from(cost);
+        }
+        self.rest(lanes, row, drain, tally)
+    }
+
+    /// What becomes of a lane without a published job.
+    fn rest<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        row: &Row,
+        drain: &mut Drain,
+        tally: &mut Tally<'_, T>,
+    ) -> Place {
+        if drain.head.rest(&row.tail) == Rest::Busy {
+            tally.stalled = true;
+            return Place::Over;
+        }
+        drain.account.empty();
+        if tally.linger && drain.account.linger() {
+            return Place::Over;
+        }
+        if !drain.head.deactivate(&row.tail, &lanes.pool, &mut self.returns) {
+            return Place::Over;
+        }
+        drain.account.rest();
+        Place::Gone
+    }
+
+    #[inline]
+    fn observe<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        row: &Row,
+        lane: u32,
+        profile: &Profile,
+        (jobs, cost): (u32, u64),
+    ) {
+        if self.observed {
+            let generation = row.generation.load(Relaxed) as u16;
+            let tenant = Tenant::new(lane, generation, lanes.number);
+            self.visits.push(Visit { tenant, jobs, cost, quantum: profile.quantum.units() });
+        }
+    }
+}
+
+/// Where a visited lane goes.
+enum Place {
+    Again,
+    Over,
+    Gone,
+}
+
+/// Counts rounds that granted nothing.
+#[derive(Default)]
+struct Barren {
+    round: Option<u32>,
+    rounds: u32,
+}
+
+impl Barren {
+    fn is_over(&mut self, refill: Refill, granted: bool) -> bool {
+        if granted {
+            *self = Barren::default();
+            return false;
+        }
+        if self.round != Some(refill.round) {
+            self.round = Some(refill.round);
+            self.rounds += 1;
+        }
+        self.rounds > BARREN_ROUNDS
+    }
+}
+
+/// Brings the rows of a claim's lanes close: with many lanes each would be a cache miss.
+#[inline]
+fn prefetch_rows<T>(lanes: &Lanes<T>, claim: &Claim) {
+    for lane in claim.lanes().skip(1) {
+        let row: *const Row = lanes.table.row(lane);
+        prefetch_line(row.cast());
+        prefetch_line(row.cast::<u8>().wrapping_add(64));
+    }
+}

@@ -1,0 +1,195 @@
+//! The way out: stopping without losing a job.
+
+use super::job::Job;
+use super::shared::Shared;
+use super::{Engine, Owner};
+use crate::claim::Grant;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::tenant::Tenant;
+use crossbeam_deque::{Steal, Stealer};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest pause between two looks at whether all is done: grants that end on foreign threads
+/// tell nobody.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long a drain waits for producers that have reserved a place and not finished.
+const PRODUCERS_GRACE: Duration = Duration::from_millis(10);
+
+/// What a drain found. Every job accepted since the start is in exactly one of the four numbers.
+#[non_exhaustive]
+pub struct DrainReport<T> {
+    /// Jobs settled since the engine started.
+    pub finished: u64,
+    /// Jobs that were still waiting, handed back.
+    pub returned: Vec<Returned<T>>,
+    /// Jobs handed out and not settled yet; their grants stay good.
+    pub running: u64,
+    /// Jobs whose producer had reserved a place and did not finish in time.
+    pub unpublished: u64,
+}
+
+/// A job that a drain hands back.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct Returned<T> {
+    /// Whose job it is.
+    pub tenant: Tenant,
+    /// The job.
+    pub job: Job<T>,
+}
+
+impl<T> fmt::Debug for DrainReport<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DrainReport")
+            .field("finished", &self.finished)
+            .field("returned", &self.returned.len())
+            .field("running", &self.running)
+            .field("unpublished", &self.unpublished)
+            .finish()
+    }
+}
+
+impl<T: Send + 'static> Engine<T> {
+    /// Stops the engine: intake at once (blocked submitters wake with `draining` and their job),
+    /// workers when all ready jobs are done or `timeout` has passed. What still waits then is
+    /// handed back.
+    ///
+    /// May be called from a handler, whose own job does not count as one to wait for, and again
+    /// later, when there is nothing more to hand back. An engine without threads needs its workers
+    /// to go on pulling meanwhile.
+    pub fn drain(&self, timeout: Duration) -> DrainReport<T> {
+        let shared = &self.owner.shared;
+        shared.stop_intake();
+        shared.wait_until_done(timeout, u64::from(super::threads::is_home(shared)));
+        shared.stop_workers();
+        self.owner.wait_for_claims();
+        let mut returned = shared.take_back_shelves();
+        shared.collect(&mut returned);
+        shared.report(returned)
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    /// Waits until no job waits and at most `own` run, or until `timeout` has passed.
+    fn wait_until_done(&self, timeout: Duration, own: u64) {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut quiet = self.quiet.0.lock().expect("no code panics under this lock");
+        loop {
+            let left = match deadline {
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => LOOK_EVERY,
+            };
+            if left.is_zero() || self.is_done(own) {
+                return;
+            }
+            let waited = self.quiet.1.wait_timeout(quiet, left.min(LOOK_EVERY));
+            quiet = waited.expect("no code panics under this lock").0;
+        }
+    }
+
+    /// Looks at the lanes first: a job that has left its lane has been granted.
+    fn is_done(&self, own: u64) -> bool {
+        let empty = self.is_empty();
+        let (granted, settled) = self.grants();
+        empty && granted - settled <= own
+    }
+
+    pub(super) fn keep_shelves(&self, shelves: Arc<[Stealer<Grant<T>>]>) {
+        *self.shelves.lock().expect("no code panics under this lock") = Some(shelves);
+    }
+
+    /// Takes back what was granted to workers' shelves and not started.
+    fn take_back_shelves(&self) -> Vec<Returned<T>> {
+        let mut returned = Vec::new();
+        let shelves = self.shelves.lock().expect("no code panics under this lock").take();
+        for shelf in shelves.iter().flat_map(|shelves| shelves.iter()) {
+            loop {
+                match shelf.steal() {
+                    Steal::Success(grant) => returned.push(give_back(grant)),
+                    Steal::Retry => crate::sync::spin(),
+                    Steal::Empty => break,
+                }
+            }
+        }
+        self.taken_back.fetch_add(returned.len() as u64, Relaxed);
+        returned
+    }
+
+    /// Takes every waiting job out of the lanes, in the order of the tenants' turns.
+    fn collect(&self, returned: &mut Vec<Returned<T>>) {
+        let desk = self.desks.last().expect("one desk more than workers");
+        let Some(bed) = desk.bed.lock().expect("no code panics under this lock").take() else {
+            // Another drain is at it and hands the jobs back.
+            return;
+        };
+        let mut seat = self.sit_down(self.desks.len() - 1);
+        seat.observed = false;
+        let before = returned.len();
+        let mut batch = Vec::new();
+        let mut patience = Instant::now() + PRODUCERS_GRACE;
+        loop {
+            let now = self.clock.now();
+            match seat.tick(&self.lanes, now, u32::MAX, &mut batch) {
+                crate::dispatch::Tick::Granted(_) => patience = Instant::now() + PRODUCERS_GRACE,
+                _ if self.is_empty() || Instant::now() >= patience => break,
+                _ => crate::sync::yield_now(),
+            }
+            returned.extend(batch.drain(..).map(give_back));
+        }
+        seat.settle_down(&self.lanes);
+        self.taken_back.fetch_add((returned.len() - before) as u64, Relaxed);
+        *desk.bed.lock().expect("no code panics under this lock") = Some(bed);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lanes.table.rows().all(|(_, row)| row.progress().1 == 0)
+    }
+
+    fn report(&self, returned: Vec<Returned<T>>) -> DrainReport<T> {
+        let (granted, settled) = self.grants();
+        let waiting = self.lanes.table.rows().map(|(_, row)| u64::from(row.progress().1));
+        DrainReport {
+            finished: settled - self.taken_back.load(Relaxed).min(settled),
+            returned,
+            running: granted - settled,
+            unpublished: waiting.sum(),
+        }
+    }
+
+    /// Drops what still waits when the last handle goes. Payloads are not ours: they may panic.
+    pub(super) fn discard_leftovers(&self) {
+        let mut returned = self.take_back_shelves();
+        self.collect(&mut returned);
+        for job in returned {
+            let _ = self.guard(None, None, || drop(job));
+        }
+    }
+}
+
+fn give_back<T>(grant: Grant<T>) -> Returned<T> {
+    let (tenant, cost) = (grant.tenant(), grant.cost());
+    Returned { tenant, job: Job::new(grant.into_payload()).cost(cost) }
+}
+
+impl<T: Send + 'static> Owner<T> {
+    /// Waits for the engine's threads that are not inside a handler to leave.
+    fn wait_for_claims(&self) {
+        // A thread inside a handler holds no claim and makes none afterwards; one that looks for
+        // work leaves at its next step. Neither needs to be waited for: claims are exclusive.
+        self.shared.lanes.sleepers.wake_all();
+    }
+
+    /// Joins the engine's threads, except the one that asks.
+    pub(super) fn join_threads(&self) {
+        let mut threads = self.threads.lock().expect("no code panics under this lock");
+        let me = std::thread::current().id();
+        for thread in threads.drain(..) {
+            if thread.thread().id() != me {
+                // A thread's panics are caught inside; nothing is left to pass on.
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use crate::error::Reason;
+use crate::tenant::Tenant;
+use std::fmt;
+
+/// A unit of work: a payload and what it costs.
+///
+/// ```
+/// use fairlane::Job;
+/// let job = Job::new("resize 4 images").cost(4);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Job<T> {
+    pub(super) payload: T,
+    pub(super) cost: u32,
+    pub(super) kind: Option<Kind>,
+}
+
+impl<T> Job<T> {
+    /// A job of cost 1.
+    #[inline]
+    pub fn new(payload: T) -> Self {
+        Job { payload, cost: 1, kind: None }
+    }
+
+    /// Sets the cost in units, `1..=1_000_000`; checked when the job is submitted.
+    #[inline]
+    #[must_use]
+    pub fn cost(mut self, units: u32) -> Self {
+        self.cost = units;
+        self
+    }
+
+    /// Lets the policy's `[costs]` say what the job costs. For a kind whose cost is `"size"`, the
+    /// job's own cost stands.
+    #[inline]
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// What is to be done.
+    pub fn payload(&self) -> &T {
+        &self.payload
+    }
+
+    /// Gives the payload back.
+    pub fn into_payload(self) -> T {
+        self.payload
+    }
+}
+
+impl<T> From<T> for Job<T> {
+    fn from(payload: T) -> Self {
+        Job::new(payload)
+    }
+}
+
+/// A kind of job named in the policy's `[costs]`, good for one engine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Kind {
+    pub(super) number: u16,
+    pub(super) engine: u16,
+}
+
+/// An accepted job's place in its tenant's queue.
+///
+/// Ask [`Engine::position`](crate::Engine::position) and
+/// [`Engine::estimated_wait`](crate::Engine::estimated_wait) about it; nothing is computed before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "ignore it with `let _ =`, or ask the engine about its position"]
+pub struct Accepted {
+    pub(super) tenant: Tenant,
+    /// Ring position, modulo 2^23.
+    pub(super) place: u32,
+}
+
+impl Accepted {
+    /// Whose job it is.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        self.tenant
+    }
+}
+
+/// A job that was not accepted, with the reason. Nothing is kept of it in the engine.
+pub struct Refused<T> {
+    pub(super) job: Job<T>,
+    pub(super) reason: Reason,
+    /// For a full queue: jobs queued and the bound. For an invalid cost: the cost.
+    pub(super) detail: (u64, u64),
+}
+
+impl<T> Refused<T> {
+    pub(super) fn new(job: Job<T>, reason: Reason, detail: (u64, u64)) -> Self {
+        Refused { job, reason, detail }
+    }
+
+    /// Why the job was refused.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The job, as it was submitted.
+    pub fn into_job(self) -> Job<T> {
+        self.job
+    }
+
+    /// The payload, as it was submitted.
+    pub fn into_payload(self) -> T {
+        self.job.payload
+    }
+}
+
+impl<T> fmt::Display for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (current, limit) = self.detail;
+        match self.reason {
+            Reason::QueueFull => write!(f, "queue full: {current} of {limit} jobs queued"),
+            Reason::EngineFull => write!(f, "engine full: room for {limit} jobs is taken"),
+            Reason::Draining => f.write_str("draining: the engine takes no more jobs"),
+            Reason::Closed => f.write_str("closed: the engine has stopped"),
+            Reason::StaleTenant => f.write_str("stale tenant: the handle is no longer valid"),
+            Reason::Invalid => write!(f, "invalid: cost {current} is outside 1..=1000000"),
+            Reason::TooManyTenants => f.write_str("too many tenants"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<T> std::error::Error for Refused<T> {}
+
+/// What became of a batch: the first `accepted` jobs were taken, the rest came back.
+#[derive(Debug)]
+#[must_use = "jobs that were refused are in here"]
+pub struct Batch<T> {
+    /// Jobs accepted, from the front of the batch.
+    pub accepted: usize,
+    /// The jobs refused, in order, and why the first of them was; empty and `None` when all were
+    /// accepted.
+    pub refused: Vec<Job<T>>,
+    /// Why the first refused job was refused.
+    pub reason: Option<Reason>,
+}

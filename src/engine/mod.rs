@@ -1,0 +1,149 @@
+//! What users hold: the builder, the engine's handle, workers, drain.
+
+mod builder;
+mod drain;
+mod job;
+mod observe;
+mod report;
+mod shared;
+mod submit;
+mod threads;
+mod worker;
+
+pub use builder::{Builder, StartError};
+pub use drain::{DrainReport, Returned};
+pub use job::{Accepted, Batch, Job, Kind, Refused};
+pub use observe::{Observer, PanicReport, Served};
+pub use submit::TenantError;
+pub use worker::{Worker, WorkerError};
+
+use crate::dispatch::PlanError;
+use crate::policy::Policy;
+use crate::sync::Mutex;
+use shared::Shared;
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// A running engine. Clones are handles to the same one.
+///
+/// When the last handle drops without a [`drain`](Engine::drain), intake stops, running handlers
+/// finish, the engine's threads are joined (unless the drop happens on one of them), and what
+/// still waits is dropped.
+pub struct Engine<T: Send + 'static> {
+    owner: Arc<Owner<T>>,
+}
+
+impl<T: Send + 'static> Clone for Engine<T> {
+    fn clone(&self) -> Self {
+        Engine { owner: Arc::clone(&self.owner) }
+    }
+}
+
+struct Owner<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    /// The engine's own threads; empty when the service brings its own.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Why a policy was not taken over. The old one stays in force, whole.
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SetPolicyError {
+    /// The key sizes the engine and cannot change while it runs.
+    Fixed {
+        /// The policy's key.
+        key: &'static str,
+        /// Its value in the running engine.
+        running: u64,
+        /// Its value in the refused policy.
+        refused: u64,
+    },
+    /// The refused policy has no such tier, but tenants of the engine are in it.
+    TierInUse {
+        /// The tier's name.
+        tier: String,
+    },
+}
+
+impl fmt::Display for SetPolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SetPolicyError::Fixed { key, running, refused } => {
+                write!(f, "{key} is fixed while the engine runs: {running}, not {refused}")
+            }
+            SetPolicyError::TierInUse { tier } => {
+                write!(f, "tier \"{tier}\" has tenants and cannot be removed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SetPolicyError {}
+
+impl From<PlanError> for SetPolicyError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Fixed(key, running, refused) => {
+                SetPolicyError::Fixed { key, running, refused }
+            }
+            PlanError::TierInUse(tier) => SetPolicyError::TierInUse { tier },
+        }
+    }
+}
+
+impl<T: Send + 'static> Engine<T> {
+    /// Begins the set-up of an engine for payloads of type `T`.
+    #[must_use]
+    pub fn builder() -> Builder<T> {
+        Builder::new()
+    }
+
+    /// Replaces the policy. New weights hold from each tenant's next visit, new bounds for the
+    /// next submission; balances are kept and no queued job is dropped.
+    ///
+    /// # Errors
+    /// [`SetPolicyError`] when the policy cannot follow the present one; nothing changes then.
+    ///
+    /// # Cost
+    /// A pass over all tenants; workers and submitters do not wait for it.
+    pub fn set_policy(&self, policy: Policy) -> Result<(), SetPolicyError> {
+        Ok(self.shared().set_policy(policy)?)
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.shared().lanes.plan.load().policy.clone()
+    }
+
+    /// What the engine has done and what waits, at this moment. Costs a pass over all tenants.
+    #[must_use]
+    pub fn snapshot(&self) -> crate::stats::Snapshot {
+        self.shared().snapshot()
+    }
+
+    fn shared(&self) -> &Arc<Shared<T>> {
+        &self.owner.shared
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Engine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lanes = &self.shared().lanes;
+        f.debug_struct("Engine")
+            .field("tenants", &lanes.table.used())
+            .field("workers", &self.shared().desks.len())
+            .field("sleeping", &lanes.sleepers.count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Drop for Owner<T> {
+    fn drop(&mut self) {
+        self.shared.stop_intake();
+        self.shared.stop_workers();
+        self.join_threads();
+        self.shared.discard_leftovers();
+    }
+}

@@ -1,0 +1,300 @@
+//! What the engine's handle, its workers and its threads have in common.
+
+use super::observe::{Observer, PanicReport, Served};
+use crate::claim::Ledger;
+use crate::clock::Clock;
+use crate::dispatch::{Lanes, PlanError, Seat};
+use crate::error::Reason;
+use crate::park::Bed;
+use crate::policy::Policy;
+use crate::stats::{Delays, SeatCounters};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{Condvar, Lent, Mutex, ord};
+use crate::tenant::{Row, Tenant};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// The engine takes jobs.
+const OPEN: u32 = 0;
+/// Intake has stopped; workers go on.
+const DRAINING: u32 = 1;
+/// Workers stop too.
+const STOPPED: u32 = 2;
+
+pub(super) type PanicHook = Arc<dyn Fn(PanicReport) + Send + Sync>;
+
+pub(super) struct Shared<T: Send + 'static> {
+    pub(super) lanes: Arc<Lanes<T>>,
+    pub(super) clock: Clock,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) panic_hook: Option<PanicHook>,
+    /// One per worker.
+    pub(super) desks: Box<[Desk]>,
+    /// `OPEN -> DRAINING -> STOPPED`; never back. Changed by `fetch_max`.
+    phase: AtomicU32,
+    /// Jobs refused, in the order of [`Reason::ALL`]; `fetch_add` on refusal only.
+    pub(super) refused: [AtomicU64; Reason::ALL.len()],
+    /// Cost of every kind; 0 means the job's own. Fixed length: the most kinds a policy may name.
+    kind_costs: Box<[AtomicU32]>,
+    /// Serialises policy changes and new profiles.
+    planning: Mutex<()>,
+    /// Signalled when a worker runs out of work while the engine drains.
+    pub(super) quiet: (Mutex<()>, Condvar),
+    /// Jobs taken back by a drain after they had been granted to a worker's shelf.
+    pub(super) taken_back: AtomicU64,
+    /// The shelves of the engine's own threads, until a drain has emptied them.
+    pub(super) shelves: Mutex<Option<Shelves<T>>>,
+}
+
+type Shelves<T> = Arc<[crossbeam_deque::Stealer<crate::claim::Grant<T>>]>;
+
+/// Most kinds over an engine's life.
+const KINDS_MAX: usize = 1_024;
+
+/// What stays of a worker's place when the worker leaves.
+pub(super) struct Desk {
+    pub(super) counters: Arc<SeatCounters>,
+    pub(super) delays: Arc<Delays>,
+    /// Ledgers of the workers that have sat here; those without grants in flight are merged.
+    ledgers: Mutex<Ledgers>,
+    /// The bed, while no worker sits here.
+    pub(super) bed: Mutex<Option<Bed>>,
+}
+
+#[derive(Default)]
+struct Ledgers {
+    open: Vec<crate::sync::Arc<Lent<Ledger>>>,
+    /// Loans made and ended on ledgers that are no longer open.
+    closed: u64,
+}
+
+impl Desk {
+    pub(super) fn new(bed: Option<Bed>) -> Self {
+        Desk {
+            counters: Arc::new(SeatCounters::new()),
+            delays: Arc::new(Delays::new()),
+            ledgers: Mutex::default(),
+            bed: Mutex::new(bed),
+        }
+    }
+
+    /// Jobs granted here and jobs settled, over all workers that have sat here.
+    pub(super) fn grants(&self) -> (u64, u64) {
+        let ledgers = self.ledgers.lock().expect("no code panics under this lock");
+        let counts = ledgers.open.iter().map(|ledger| ledger.counts());
+        counts.fold((ledgers.closed, ledgers.closed), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    fn open_ledger(&self, ledger: crate::sync::Arc<Lent<Ledger>>) {
+        let mut ledgers = self.ledgers.lock().expect("no code panics under this lock");
+        let mut closed = 0;
+        ledgers.open.retain(|old| {
+            let (lent, ended) = old.counts();
+            let finished = old.is_orphaned() && lent == ended;
+            closed += if finished { lent } else { 0 };
+            !finished
+        });
+        ledgers.closed += closed;
+        ledgers.open.push(ledger);
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    pub(super) fn new(
+        lanes: Arc<Lanes<T>>,
+        clock: Clock,
+        observer: Option<Arc<dyn Observer>>,
+        panic_hook: Option<PanicHook>,
+        beds: Vec<Bed>,
+    ) -> Self {
+        let shared = Shared {
+            clock,
+            observer,
+            panic_hook,
+            desks: beds.into_iter().map(|bed| Desk::new(Some(bed))).collect(),
+            phase: AtomicU32::new(OPEN),
+            refused: std::array::from_fn(|_| AtomicU64::new(0)),
+            kind_costs: (0..KINDS_MAX).map(|_| AtomicU32::new(0)).collect(),
+            planning: Mutex::new(()),
+            quiet: (Mutex::new(()), Condvar::new()),
+            taken_back: AtomicU64::new(0),
+            shelves: Mutex::new(None),
+            lanes,
+        };
+        shared.store_kind_costs();
+        shared
+    }
+
+    /// A worker's place at desk `index`.
+    pub(super) fn sit_down(&self, index: usize) -> Seat {
+        let desk = &self.desks[index];
+        let (mut seat, ledger) =
+            Seat::new(index, &self.lanes, Arc::clone(&desk.counters), Arc::clone(&desk.delays));
+        desk.open_ledger(ledger);
+        seat.observed = self.observer.is_some();
+        seat
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase.load(Relaxed) == OPEN
+    }
+
+    /// Whether workers must stop.
+    #[inline]
+    pub(super) fn is_stopped(&self) -> bool {
+        // ORDERING(engine.stopped): Acquire; pairs with engine.stop.
+        self.phase.load(ord!("engine.stopped", Acquire => Relaxed)) == STOPPED
+    }
+
+    /// Why a closed lane is closed.
+    pub(super) fn closed_reason(&self) -> Reason {
+        if self.is_stopped() { Reason::Closed } else { Reason::Draining }
+    }
+
+    /// Stops intake: every lane is closed, blocked submitters wake with their job.
+    pub(super) fn stop_intake(&self) {
+        self.phase.fetch_max(DRAINING, Relaxed);
+        self.lanes.table.close();
+        self.lanes.crowd.wake(|_| true);
+    }
+
+    /// Tells every worker to stop after the job it runs.
+    pub(super) fn stop_workers(&self) {
+        // ORDERING(engine.stop): AcqRel; pairs with engine.stopped.
+        self.phase.fetch_max(STOPPED, ord!("engine.stop", AcqRel => Relaxed));
+        self.lanes.sleepers.wake_all();
+    }
+
+    /// Jobs granted and jobs settled, over all workers.
+    pub(super) fn grants(&self) -> (u64, u64) {
+        let counts = self.desks.iter().map(Desk::grants);
+        counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    pub(super) fn count_refusal(&self, reason: Reason, row: Option<&Row>, cost: u32) {
+        self.refused[reason.index()].fetch_add(1, Relaxed);
+        if let Some(row) = row {
+            row.count_refusal(cost);
+        }
+    }
+
+    /// The cost of a job of kind `number`, unless it is the job's own.
+    #[inline]
+    pub(super) fn kind_cost(&self, number: u16) -> Option<u32> {
+        match self.kind_costs[number as usize].load(Relaxed) {
+            0 => None,
+            cost => Some(cost),
+        }
+    }
+
+    fn store_kind_costs(&self) {
+        for (place, cost) in self.kind_costs.iter().zip(self.lanes.plan.load().kind_costs()) {
+            place.store(cost, Relaxed);
+        }
+    }
+
+    /// Publishes `policy`, then tells every row what holds for it now.
+    pub(super) fn set_policy(&self, policy: Policy) -> Result<(), PlanError> {
+        let _planning = self.planning.lock().expect("no code panics while planning");
+        let old = self.lanes.plan.load();
+        let is_used = |tier| {
+            let mut rows = self.lanes.table.rows();
+            rows.any(|(_, row)| old.profiles[row.profile() as usize].tier == tier)
+        };
+        let mut plan = old.next(policy, is_used)?;
+        if plan.kinds.len() > KINDS_MAX {
+            return Err(PlanError::Fixed("costs", KINDS_MAX as u64, plan.kinds.len() as u64));
+        }
+        let mut moved = Vec::new();
+        let names = old.policy.overrides().chain(plan.policy.overrides());
+        let names: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            let Some(tenant) = self.lanes.table.find(&name) else { continue };
+            let row = self.lanes.table.row(tenant.slot);
+            let tier = old.profiles[row.profile() as usize].tier;
+            plan = plan.with_terms(tier, &name);
+            moved.push((tenant.slot, plan.terms(tier, &name).expect("just made")));
+        }
+        self.lanes.plan.store(plan);
+        moved.into_iter().for_each(|(slot, terms)| self.lanes.table.row(slot).set_terms(terms));
+        self.store_bounds();
+        self.store_kind_costs();
+        Ok(())
+    }
+
+    fn store_bounds(&self) {
+        let plan = self.lanes.plan.load();
+        for (_, row) in self.lanes.table.rows() {
+            let profile = row.profile();
+            let bound = plan.profiles[profile as usize].bound;
+            row.set_terms(crate::tenant::Terms { profile, bound });
+        }
+        self.lanes.crowd.wake(|_| true);
+    }
+
+    /// What holds for `name` in `tier`, making a profile for it if there is none yet.
+    pub(super) fn terms(&self, tier: u32, name: &str) -> crate::tenant::Terms {
+        if let Some(terms) = self.lanes.plan.load().terms(tier, name) {
+            return terms;
+        }
+        let _planning = self.planning.lock().expect("no code panics while planning");
+        let plan = self.lanes.plan.load().with_terms(tier, name);
+        let terms = plan.terms(tier, name).expect("just made");
+        self.lanes.plan.store(plan);
+        terms
+    }
+
+    /// Runs code that is not ours. A panic is reported once and goes no further, and neither does
+    /// one from dropping the first one's payload.
+    pub(super) fn guard<R>(
+        &self,
+        worker: Option<usize>,
+        tenant: Option<Tenant>,
+        foreign: impl FnOnce() -> R,
+    ) -> Result<R, ()> {
+        catch_unwind(AssertUnwindSafe(foreign)).map_err(|payload| {
+            let report = PanicReport::new(worker, tenant, &*payload);
+            if let Some(hook) = &self.panic_hook {
+                let told = catch_unwind(AssertUnwindSafe(|| hook(report)));
+                told.unwrap_or_else(discard);
+            }
+            discard(payload);
+        })
+    }
+
+    /// Tells the observer what a tick served.
+    #[cold]
+    pub(super) fn tell_served(&self, index: usize, seat: &Seat, since: crate::units::Nanos) {
+        let Some(observer) = &self.observer else { return };
+        let held = self.clock.now().since(since).as_duration();
+        if held > std::time::Duration::from_millis(1) {
+            seat.counters.long_claims.add(1);
+        }
+        for visit in &seat.visits {
+            let served = Served {
+                tenant: visit.tenant,
+                jobs: visit.jobs,
+                cost: visit.cost,
+                quantum: visit.quantum,
+                held,
+            };
+            let _ = self.guard(Some(index), None, || observer.served(served));
+        }
+    }
+
+    /// Wakes a thread that waits in `drain`, when the engine drains.
+    pub(super) fn tell_quiet(&self) {
+        if !self.is_open() {
+            let _quiet = self.quiet.0.lock().expect("no code panics under this lock");
+            self.quiet.1.notify_all();
+        }
+    }
+}
+
+/// Drops a panic's payload, whose own drop may panic; what that throws is leaked.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}

@@ -1,0 +1,378 @@
+//! The way in.
+
+use super::Engine;
+use super::job::{Accepted, Batch, Job, Kind, Refused};
+use super::shared::Shared;
+use crate::error::Reason;
+use crate::ring::{Door, ReserveError, Stamp, distance};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::tenant::{InternError, Row, Tenant};
+use crate::units::{Cost, Nanos};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Longest name of a tenant, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Why a name got no handle.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TenantError {
+    reason: Reason,
+    message: String,
+}
+
+impl TenantError {
+    /// [`Reason::Invalid`], [`Reason::TooManyTenants`], [`Reason::Draining`] or [`Reason::Closed`].
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+impl fmt::Display for TenantError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TenantError {}
+
+impl<T: Send + 'static> Engine<T> {
+    /// The handle of the tenant `name` (1 to 256 bytes), which belongs to `tier` from now on.
+    ///
+    /// # Errors
+    /// `invalid` for a name or tier that cannot be, `too_many_tenants` when the table is full of
+    /// tenants with work, `draining` or `closed` for a new name when intake has stopped.
+    ///
+    /// # Concurrency
+    /// Looking up a known name never blocks; a new one takes a lock.
+    pub fn tenant(&self, name: &str, tier: &str) -> Result<Tenant, TenantError> {
+        self.owner.shared.tenant(name, tier)
+    }
+
+    /// The kind of job that the policy's `[costs]` calls `name`.
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        let plan = self.owner.shared.lanes.plan.load();
+        let number = plan.kinds.iter().position(|kind| kind == name)?;
+        Some(Kind { number: number as u16, engine: self.owner.shared.lanes.number })
+    }
+
+    /// Queues a job for a tenant. Never blocks.
+    ///
+    /// # Errors
+    /// [`Refused`] gives the job back with the reason; nothing of it stays behind.
+    ///
+    /// # Cost
+    /// One read-modify-write when the tenant already has work waiting; a few more when it was
+    /// idle and joins the rotation.
+    #[inline]
+    pub fn submit(&self, tenant: Tenant, job: impl Into<Job<T>>) -> Result<Accepted, Refused<T>> {
+        self.owner.shared.submit(tenant, job.into())
+    }
+
+    /// Queues jobs in order, with one read-modify-write for up to 64 of them; stops at the first
+    /// that is refused.
+    pub fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
+        self.owner.shared.submit_batch(tenant, jobs)
+    }
+
+    /// Queues a job; when the tenant's queue or the engine is full, waits for room until
+    /// `deadline`. Blocks the thread: not for async code.
+    ///
+    /// # Errors
+    /// As [`submit`](Engine::submit). A wait that ends at the deadline gives the last refusal; one
+    /// that a drain ends gives `draining`.
+    pub fn submit_blocking(
+        &self,
+        tenant: Tenant,
+        job: impl Into<Job<T>>,
+        deadline: Instant,
+    ) -> Result<Accepted, Refused<T>> {
+        self.owner.shared.submit_blocking(tenant, job.into(), deadline)
+    }
+
+    /// How many jobs of its tenant are ahead of an accepted one, itself included: 1 is next.
+    /// `None` once it has been handed to a worker, or its tenant was given up.
+    #[must_use]
+    pub fn position(&self, accepted: &Accepted) -> Option<u32> {
+        self.owner.shared.position(accepted)
+    }
+
+    /// How long an accepted job will wait from now, if the load stays as it is:
+    /// `ceil(cost ahead / quantum)` rounds, each as long as all backlogged tenants' quanta take at
+    /// the rate measured since the start. `None` as for [`position`](Engine::position), and as
+    /// long as nothing has been served.
+    ///
+    /// # Cost
+    /// A pass over the backlogged tenants.
+    #[must_use]
+    pub fn estimated_wait(&self, accepted: &Accepted) -> Option<Duration> {
+        self.owner.shared.estimated_wait(accepted)
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    fn tenant(&self, name: &str, tier: &str) -> Result<Tenant, TenantError> {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            let message = format!("tenant name of {} bytes is outside 1..=256", name.len());
+            return Err(TenantError { reason: Reason::Invalid, message });
+        }
+        let number = self.lanes.plan.load().tier(tier).ok_or_else(|| self.unknown_tier(tier))?;
+        let interned = self.lanes.table.intern(name, self.terms(number, name));
+        let known = interned.map_err(|error| self.not_interned(error))?;
+        Ok(Tenant::new(known.slot, known.generation, self.lanes.number))
+    }
+
+    fn unknown_tier(&self, tier: &str) -> TenantError {
+        let plan = self.lanes.plan.load();
+        let known: Vec<&str> = plan.policy.tiers().iter().map(|tier| tier.name()).collect();
+        let message = format!("unknown tier {tier:?}: the policy has {}", known.join(", "));
+        TenantError { reason: Reason::Invalid, message }
+    }
+
+    fn not_interned(&self, error: InternError) -> TenantError {
+        let (reason, message) = match error {
+            InternError::Full => {
+                let most = self.lanes.table.tenants_max();
+                (Reason::TooManyTenants, format!("too many tenants: {most} of {most} have work"))
+            }
+            InternError::Closed => {
+                let reason = self.closed_reason();
+                (reason, format!("{reason}: the engine takes no new tenants"))
+            }
+        };
+        self.count_refusal(reason, None, 0);
+        TenantError { reason, message }
+    }
+
+    #[inline]
+    fn submit(&self, tenant: Tenant, job: Job<T>) -> Result<Accepted, Refused<T>> {
+        let cost = match self.check(tenant, &job) {
+            Ok(cost) => cost,
+            Err((reason, detail)) => return Err(self.refuse(job, None, reason, detail)),
+        };
+        let row = self.lanes.table.row(tenant.slot());
+        let door = self.door(tenant, row);
+        let stamp = self.stamp(row);
+        let ticket = match row.tail.reserve(&self.lanes.pool, door) {
+            Ok(ticket) => ticket,
+            Err(error) => {
+                let (reason, detail) = self.why(error, door.bound);
+                return Err(self.refuse(job, Some((row, cost)), reason, detail));
+            }
+        };
+        let (place, activates) = (ticket.position(), ticket.activates);
+        ticket.publish(cost, stamp, job.payload);
+        if activates {
+            self.lanes.activate(tenant.slot());
+        }
+        if self.observer.is_some() {
+            self.tell_enqueued(tenant, row);
+        }
+        Ok(Accepted { tenant, place })
+    }
+
+    #[inline]
+    fn door<'a>(&self, tenant: Tenant, row: &'a Row) -> Door<'a> {
+        Door {
+            generation: tenant.generation(),
+            bound: row.bound.load(Relaxed),
+            head: &row.drained.head_seen,
+        }
+    }
+
+    /// Checks what needs no tenant state, and resolves the cost.
+    #[inline]
+    fn check(&self, tenant: Tenant, job: &Job<T>) -> Result<u32, (Reason, (u64, u64))> {
+        if tenant.engine() != self.lanes.number {
+            return Err((Reason::StaleTenant, (0, 0)));
+        }
+        let cost = match job.kind {
+            Some(kind) => self.cost_of_kind(kind, job.cost)?,
+            None => job.cost,
+        };
+        match Cost::new(cost) {
+            Ok(cost) => Ok(cost.get()),
+            Err(_) => Err((Reason::Invalid, (u64::from(cost), 0))),
+        }
+    }
+
+    fn cost_of_kind(&self, kind: Kind, own: u32) -> Result<u32, (Reason, (u64, u64))> {
+        if kind.engine != self.lanes.number {
+            return Err((Reason::Invalid, (0, 0)));
+        }
+        Ok(self.kind_cost(kind.number).unwrap_or(own))
+    }
+
+    /// The moment of acceptance, for a job that is to be timed.
+    #[inline]
+    fn stamp(&self, row: &Row) -> Stamp {
+        if row.tail.look().tail() & self.lanes.stamp_mask.load(Relaxed) == 0 {
+            Stamp::at(self.clock.now().0)
+        } else {
+            Stamp::NONE
+        }
+    }
+
+    fn why(&self, error: ReserveError, bound: u32) -> (Reason, (u64, u64)) {
+        match error {
+            ReserveError::Stale => (Reason::StaleTenant, (0, 0)),
+            ReserveError::Closed => (self.closed_reason(), (0, 0)),
+            ReserveError::Full { depth } => {
+                (Reason::QueueFull, (u64::from(depth), u64::from(bound)))
+            }
+            ReserveError::Exhausted => (Reason::EngineFull, (0, self.lanes.pool.slots_max())),
+        }
+    }
+
+    #[cold]
+    fn refuse(
+        &self,
+        job: Job<T>,
+        of: Option<(&Row, u32)>,
+        reason: Reason,
+        detail: (u64, u64),
+    ) -> Refused<T> {
+        // A stale handle's row may be another tenant's by now.
+        let row = of.filter(|_| reason != Reason::StaleTenant);
+        self.count_refusal(reason, row.map(|(row, _)| row), row.map_or(0, |(_, cost)| cost));
+        Refused::new(job, reason, detail)
+    }
+
+    #[cold]
+    fn tell_enqueued(&self, tenant: Tenant, row: &Row) {
+        if let Some(observer) = &self.observer {
+            let depth = row.progress().1;
+            let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
+        }
+    }
+
+    fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
+        let mut jobs = std::collections::VecDeque::from(jobs);
+        let mut accepted = 0;
+        while let Some(job) = jobs.front() {
+            let checked = self.check(tenant, job);
+            let taken = checked.and_then(|_| self.submit_some(tenant, &mut jobs));
+            match taken {
+                Ok(count) => accepted += count,
+                Err((reason, _)) => {
+                    jobs.iter().for_each(|job| self.count_batch_refusal(tenant, job, reason));
+                    return Batch { accepted, refused: jobs.into(), reason: Some(reason) };
+                }
+            }
+        }
+        Batch { accepted, refused: Vec::new(), reason: None }
+    }
+
+    fn count_batch_refusal(&self, tenant: Tenant, job: &Job<T>, reason: Reason) {
+        let known = !matches!(reason, Reason::StaleTenant | Reason::Invalid);
+        let row = known.then(|| self.lanes.table.row(tenant.slot()));
+        self.count_refusal(reason, row, job.cost);
+    }
+
+    /// Submits jobs from the front of `jobs`, by one reservation; at least one is accepted.
+    fn submit_some(
+        &self,
+        tenant: Tenant,
+        jobs: &mut std::collections::VecDeque<Job<T>>,
+    ) -> Result<usize, (Reason, (u64, u64))> {
+        let row = self.lanes.table.row(tenant.slot());
+        let door = self.door(tenant, row);
+        let good = jobs.iter().take_while(|job| self.check(tenant, job).is_ok()).count();
+        let wanted = u32::try_from(good).unwrap_or(u32::MAX);
+        let stamp = self.stamp(row);
+        let reserved = row.tail.reserve_span(&self.lanes.pool, door, wanted);
+        let mut span = reserved.map_err(|error| self.why(error, door.bound))?;
+        let (activates, count) = (span.activates, span.len() as usize);
+        while let Some(ticket) = span.next_ticket() {
+            let job = jobs.pop_front().expect("no more positions than jobs were asked for");
+            let cost = self.check(tenant, &job).unwrap_or(job.cost.max(1));
+            ticket.publish(cost, stamp, job.payload);
+        }
+        if activates {
+            self.lanes.activate(tenant.slot());
+        }
+        if self.observer.is_some() {
+            self.tell_enqueued(tenant, row);
+        }
+        Ok(count)
+    }
+
+    fn submit_blocking(
+        &self,
+        tenant: Tenant,
+        job: Job<T>,
+        deadline: Instant,
+    ) -> Result<Accepted, Refused<T>> {
+        let mut refused = match self.submit(tenant, job) {
+            Err(refused) if waits(refused.reason) => refused,
+            done => return done,
+        };
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(refused);
+            }
+            let mut job = Some(refused.into_job());
+            let done = self.lanes.crowd.wait(tenant.slot(), left, || {
+                match self.submit(tenant, job.take().expect("offered once")) {
+                    Err(again) if waits(again.reason) => {
+                        job = Some(again.into_job());
+                        None
+                    }
+                    done => Some(done),
+                }
+            });
+            if let Some(done) = done {
+                return done;
+            }
+            let job = job.expect("given back by the attempt");
+            refused = match self.submit(tenant, job) {
+                Err(refused) if waits(refused.reason) => refused,
+                done => return done,
+            };
+        }
+    }
+
+    fn position(&self, accepted: &Accepted) -> Option<u32> {
+        let tenant = accepted.tenant;
+        if tenant.engine() != self.lanes.number {
+            return None;
+        }
+        let row = self.lanes.table.row(tenant.slot());
+        let head = row.drained.head_seen.load(Relaxed);
+        let word = row.tail.look();
+        let ahead = distance(head, accepted.place);
+        let waits = ahead < distance(head, word.tail());
+        (waits && word.generation() == tenant.generation()).then_some(ahead + 1)
+    }
+
+    fn estimated_wait(&self, accepted: &Accepted) -> Option<Duration> {
+        let position = self.position(accepted)?;
+        let plan = self.lanes.plan.load();
+        let quantum_of = |slot: u32| {
+            let profile = self.lanes.table.row(slot).profile() as usize;
+            plan.profiles.get(profile).map_or(0.0, |profile| profile.quantum.units())
+        };
+        let (jobs, cost) = self.desks.iter().fold((0, 0), |sum, desk| {
+            (sum.0 + desk.counters.granted.get(), sum.1 + desk.counters.cost.get())
+        });
+        let elapsed = self.clock.now().since(Nanos::ZERO).as_duration().as_secs_f64();
+        if jobs == 0 || elapsed <= 0.0 {
+            return None;
+        }
+        let ahead = f64::from(position) * cost as f64 / jobs as f64;
+        let own = quantum_of(accepted.tenant.slot());
+        let mut all = 0.0;
+        self.lanes.rotation.for_each(|lane| all += quantum_of(lane));
+        let rounds = (ahead / own).ceil();
+        let rate = cost as f64 / elapsed;
+        Duration::try_from_secs_f64(rounds * all.max(own) / rate).ok()
+    }
+}
+
+/// Whether a refusal may turn into acceptance by waiting.
+fn waits(reason: Reason) -> bool {
+    matches!(reason, Reason::QueueFull | Reason::EngineFull)
+}

@@ -1,0 +1,244 @@
+//! The engine's own threads.
+
+use super::builder::StartError;
+use super::shared::Shared;
+use crate::claim::Grant;
+use crate::dispatch::{Seat, Tick};
+use crate::park::Bed;
+use crate::stats::Kind;
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::fence;
+use core_affinity::CoreId;
+use crossbeam_deque::{Steal, Stealer, Worker as Shelf};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Jobs granted at once to a worker whose handlers are fast; the others may take them over.
+const SHELF_JOBS: u32 = 32;
+/// Looks at an empty rotation before sleeping, where there are cores to spare.
+const IDLE_LOOKS: u32 = 100;
+
+type Handler<T> = Arc<dyn Fn(Grant<T>) + Send + Sync>;
+
+thread_local! {
+    /// The engine whose thread this is, as the address of what it shares; 0 elsewhere.
+    static HOME: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether the calling thread is one of the engine's own.
+pub(super) fn is_home<T: Send + 'static>(shared: &Arc<Shared<T>>) -> bool {
+    HOME.get() == Arc::as_ptr(shared) as usize
+}
+
+struct Runner<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    index: usize,
+    seat: Seat,
+    bed: Bed,
+    handler: Handler<T>,
+    batch: Vec<Grant<T>>,
+    shelf: Shelf<Grant<T>>,
+    /// Everybody's shelves, this worker's included.
+    shelves: Arc<[Stealer<Grant<T>>]>,
+    idle_looks: u32,
+    stalls: u32,
+}
+
+/// Starts one thread per worker and waits until each is at its place.
+pub(super) fn start<T: Send + 'static>(
+    shared: &Arc<Shared<T>>,
+    handler: Handler<T>,
+    pin: bool,
+    threads: &mut Vec<JoinHandle<()>>,
+) -> Result<(), StartError> {
+    let workers = shared.desks.len() - 1;
+    // Read once, before any thread is pinned: the list is the calling thread's mask.
+    let cores = if pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+    if pin && cores.len() < workers {
+        return Err(StartError::Pin { worker: cores.len() });
+    }
+    let shelves: Vec<Shelf<Grant<T>>> = (0..workers).map(|_| Shelf::new_fifo()).collect();
+    let stealers: Arc<[_]> = shelves.iter().map(Shelf::stealer).collect();
+    shared.keep_shelves(Arc::clone(&stealers));
+    let (ready, arrivals) = mpsc::channel();
+    for (index, shelf) in shelves.into_iter().enumerate() {
+        let place = Place {
+            shared: Arc::clone(shared),
+            index,
+            handler: Arc::clone(&handler),
+            shelf,
+            shelves: Arc::clone(&stealers),
+            core: cores.get(index).copied(),
+            ready: ready.clone(),
+        };
+        let thread = std::thread::Builder::new().name(format!("fairlane-{index}"));
+        let spawned = thread.spawn(move || place.run());
+        threads.push(spawned.map_err(|source| StartError::Spawn { worker: index, source })?);
+    }
+    drop(ready);
+    for _ in 0..workers {
+        match arrivals.recv() {
+            Ok((_, true)) => {}
+            Ok((worker, false)) => return Err(StartError::Pin { worker }),
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
+
+/// What a new thread takes with it.
+struct Place<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    index: usize,
+    handler: Handler<T>,
+    shelf: Shelf<Grant<T>>,
+    shelves: Arc<[Stealer<Grant<T>>]>,
+    core: Option<CoreId>,
+    ready: mpsc::Sender<(usize, bool)>,
+}
+
+impl<T: Send + 'static> Place<T> {
+    fn run(self) {
+        HOME.set(Arc::as_ptr(&self.shared) as usize);
+        let pinned = self.core.is_none_or(core_affinity::set_for_current);
+        let _ = self.ready.send((self.index, pinned));
+        drop(self.ready);
+        let bed = self.shared.desks[self.index].bed.lock().expect("not held over a panic").take();
+        let spare_cores = std::thread::available_parallelism().map_or(1, usize::from) > 2;
+        let mut runner = Runner {
+            seat: self.shared.sit_down(self.index),
+            shared: self.shared,
+            index: self.index,
+            bed: bed.expect("each place is taken once"),
+            handler: self.handler,
+            batch: Vec::with_capacity(SHELF_JOBS as usize),
+            shelf: self.shelf,
+            shelves: self.shelves,
+            idle_looks: if spare_cores { IDLE_LOOKS } else { 0 },
+            stalls: 0,
+        };
+        while !runner.shared.is_stopped() {
+            runner.turn();
+        }
+        runner.seat.settle_down(&runner.shared.lanes);
+        runner.shared.tell_quiet();
+    }
+}
+
+impl<T: Send + 'static> Runner<T> {
+    /// One look for work, and the work found.
+    fn turn(&mut self) {
+        let now = self.shared.clock.now();
+        let most = if self.seat.is_slow() { 1 } else { SHELF_JOBS };
+        let tick = self.seat.tick(&self.shared.lanes, now, most, &mut self.batch);
+        if self.seat.observed && !self.seat.visits.is_empty() {
+            self.shared.tell_served(self.index, &self.seat, now);
+        }
+        match tick {
+            Tick::Granted(_) => {
+                self.stalls = 0;
+                self.run_batch();
+            }
+            Tick::Stalled if !self.take_over() => self.wait_out_stall(),
+            Tick::Idle if !self.take_over() => self.sleep(),
+            _ => {}
+        }
+    }
+
+    fn run_batch(&mut self) {
+        if self.shelves.len() == 1 || self.batch.len() == 1 {
+            self.call_others();
+            let mut batch = std::mem::take(&mut self.batch);
+            for grant in batch.drain(..) {
+                self.run(grant);
+            }
+            self.batch = batch;
+            return;
+        }
+        // Granted and not started: whoever has nothing to do may take it over.
+        self.batch.drain(..).for_each(|grant| self.shelf.push(grant));
+        fence(SeqCst);
+        self.shared.lanes.sleepers.wake_one();
+        while let Some(grant) = self.shelf.pop() {
+            if self.shared.is_stopped() {
+                // The drain takes back what was not started.
+                self.shelf.push(grant);
+                return;
+            }
+            self.run(grant);
+        }
+    }
+
+    /// Before a handler runs: wakes a sleeper if there is work that this worker leaves behind.
+    fn call_others(&self) {
+        let lanes = &self.shared.lanes;
+        if lanes.sleepers.count() > 0 && !lanes.rotation.is_empty() {
+            lanes.sleepers.wake_one();
+        }
+    }
+
+    fn run(&mut self, grant: Grant<T>) {
+        let tenant = grant.tenant();
+        let timed = self.seat.is_timed();
+        let start = if timed { self.shared.clock.now() } else { crate::units::Nanos::ZERO };
+        let handler = &self.handler;
+        if self.shared.guard(Some(self.index), Some(tenant), || handler(grant)).is_err() {
+            self.seat.counters.panics.add(1);
+        }
+        if timed {
+            let took = self.shared.clock.now().since(start);
+            let tier = self.shared.tier_of(tenant);
+            self.seat.log.note(&self.seat.delays, tier, Kind::Run, took.0);
+        }
+    }
+
+    /// Runs one job that another worker was granted and has not started.
+    fn take_over(&mut self) -> bool {
+        let others = self.shelves.len() - 1;
+        for k in 1..=others {
+            let shelf = (self.index + k) % self.shelves.len();
+            loop {
+                match self.shelves[shelf].steal() {
+                    Steal::Success(grant) => {
+                        self.seat.counters.jobs_taken_over.add(1);
+                        self.run(grant);
+                        return true;
+                    }
+                    Steal::Retry => crate::sync::spin(),
+                    Steal::Empty => break,
+                }
+            }
+        }
+        false
+    }
+
+    fn sleep(&mut self) {
+        self.stalls = 0;
+        self.seat.settle_down(&self.shared.lanes);
+        for _ in 0..self.idle_looks {
+            if self.has_work() {
+                return;
+            }
+            crate::sync::spin();
+        }
+        self.shared.tell_quiet();
+        self.seat.counters.sleeps.add(1);
+        self.bed.sleep(&self.shared.lanes.sleepers, None, || self.has_work());
+    }
+
+    fn has_work(&self) -> bool {
+        self.shared.is_stopped()
+            || !self.shared.lanes.rotation.is_empty()
+            || self.shelves.iter().any(|shelf| !shelf.is_empty())
+    }
+
+    fn wait_out_stall(&mut self) {
+        self.stalls += 1;
+        self.seat.counters.stalls.add(1);
+        self.seat.settle_down(&self.shared.lanes);
+        self.shared.wait_out_stall(&self.bed, self.stalls, Duration::MAX);
+    }
+}

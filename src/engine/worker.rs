@@ -1,0 +1,193 @@
+//! Pulling grants from a service's own threads.
+
+use super::Engine;
+use super::shared::Shared;
+use crate::claim::Grant;
+use crate::dispatch::{Seat, Tick};
+use crate::park::Bed;
+use crate::units::Nanos;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Most jobs granted by one call.
+const BATCH_MAX: usize = 4_096;
+
+/// A place from which one thread takes grants. It stays on the thread that made it.
+///
+/// Grants it hands out are `Send`: they may be completed anywhere, also after the worker is gone.
+/// Several workers on one thread are fine; that is how tests and simulations run many of them
+/// under a manual clock.
+///
+/// Jobs that a call has handed out are the caller's: no other worker can take them over. So take
+/// few at a time (1 is best) when jobs are slow, many when they are fast.
+pub struct Worker<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    seat: Seat,
+    /// Always there until the worker drops.
+    bed: Option<Bed>,
+    index: usize,
+    batch: Vec<Grant<T>>,
+    /// Consecutive times that only unfinished producers were left.
+    stalls: u32,
+}
+
+/// Why there is no worker to be had.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WorkerError {
+    /// All of the engine's worker places are taken; the number is set with `Builder::workers`.
+    AllTaken {
+        /// How many there are.
+        workers: usize,
+    },
+}
+
+impl fmt::Display for WorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkerError::AllTaken { workers } => write!(f, "all {workers} worker places are taken"),
+        }
+    }
+}
+
+impl std::error::Error for WorkerError {}
+
+impl<T: Send + 'static> Engine<T> {
+    /// Takes a worker place for the calling thread; dropping the worker gives it back.
+    ///
+    /// # Errors
+    /// [`WorkerError::AllTaken`], always so on an engine that runs threads of its own.
+    pub fn worker(&self) -> Result<Worker<T>, WorkerError> {
+        let shared = &self.owner.shared;
+        let workers = shared.desks.len() - 1;
+        let free = shared.desks[..workers].iter().enumerate().find_map(|(index, desk)| {
+            let bed = desk.bed.lock().expect("no code panics under this lock").take()?;
+            Some((index, bed))
+        });
+        let (index, bed) = free.ok_or(WorkerError::AllTaken { workers })?;
+        Ok(Worker {
+            shared: Arc::clone(shared),
+            seat: shared.sit_down(index),
+            bed: Some(bed),
+            index,
+            batch: Vec::with_capacity(64),
+            stalls: 0,
+        })
+    }
+}
+
+impl<T: Send + 'static> Worker<T> {
+    /// Grants up to `most` jobs (at most 4,096), in the order the tenants' turns come. Never
+    /// blocks; empty when nothing is ready or the engine has stopped.
+    ///
+    /// Grants that the caller does not take out of the iterator are dropped with it, which
+    /// settles them.
+    ///
+    /// # Cost
+    /// One clock read a call, a few read-modify-writes per 64 tenants visited, none per job.
+    #[inline]
+    pub fn next_batch(&mut self, most: usize) -> std::vec::Drain<'_, Grant<T>> {
+        let now = self.shared.clock.now();
+        self.tick(now, most)
+    }
+
+    /// As [`next_batch`](Worker::next_batch) at a moment the caller names: the passive form, for
+    /// tests and simulations. Moments must not decrease from call to call.
+    #[inline]
+    pub fn tick(&mut self, now: Nanos, most: usize) -> std::vec::Drain<'_, Grant<T>> {
+        self.fill(now, most);
+        self.batch.drain(..)
+    }
+
+    fn fill(&mut self, now: Nanos, most: usize) -> Tick {
+        self.batch.clear();
+        if self.shared.is_stopped() {
+            return Tick::Idle;
+        }
+        let most = most.min(BATCH_MAX) as u32;
+        let tick = self.seat.tick(&self.shared.lanes, now, most, &mut self.batch);
+        if self.seat.observed && !self.seat.visits.is_empty() {
+            self.shared.tell_served(self.index, &self.seat, now);
+        }
+        tick
+    }
+
+    /// As [`next_batch`](Worker::next_batch), but sleeps up to `limit` for the first job. Empty
+    /// when the time is up or the engine has stopped.
+    pub fn wait_batch(&mut self, most: usize, limit: Duration) -> std::vec::Drain<'_, Grant<T>> {
+        let deadline = Instant::now().checked_add(limit);
+        loop {
+            let now = self.shared.clock.now();
+            let tick = self.fill(now, most);
+            let left = match deadline {
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => limit,
+            };
+            if matches!(tick, Tick::Granted(_)) || left.is_zero() || self.shared.is_stopped() {
+                self.stalls = 0;
+                return self.batch.drain(..);
+            }
+            self.rest(tick, left);
+        }
+    }
+
+    fn rest(&mut self, tick: Tick, left: Duration) {
+        self.seat.settle_down(&self.shared.lanes);
+        self.shared.tell_quiet();
+        let bed = self.bed.as_ref().expect("a worker has its bed until it drops");
+        match tick {
+            Tick::Stalled => {
+                self.stalls += 1;
+                self.seat.counters.stalls.add(1);
+                self.shared.wait_out_stall(bed, self.stalls, left);
+            }
+            _ => {
+                self.stalls = 0;
+                self.seat.counters.sleeps.add(1);
+                bed.sleep(&self.shared.lanes.sleepers, Some(left), || {
+                    self.shared.is_stopped() || !self.shared.lanes.rotation.is_empty()
+                });
+            }
+        }
+    }
+}
+
+/// Tries before a worker that sees only unfinished producers sleeps.
+const STALL_YIELDS: u32 = 16;
+/// First and longest sleep over unfinished producers.
+const STALL_SLEEP: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
+
+impl<T: Send + 'static> Shared<T> {
+    /// Lets unfinished producers finish: yields at first, then sleeps longer each time. A lane
+    /// that becomes backlogged ends the sleep.
+    pub(super) fn wait_out_stall(&self, bed: &Bed, stalls: u32, most: Duration) {
+        let Some(sleeps) = stalls.checked_sub(STALL_YIELDS) else {
+            crate::sync::yield_now();
+            return;
+        };
+        let (first, longest) = STALL_SLEEP;
+        let limit = (first * (1 << sleeps.min(5))).min(longest).min(most);
+        bed.sleep(&self.lanes.sleepers, Some(limit), || {
+            self.is_stopped() || self.lanes.rotation.has_fresh()
+        });
+    }
+}
+
+impl<T: Send + 'static> Drop for Worker<T> {
+    fn drop(&mut self) {
+        self.seat.settle_down(&self.shared.lanes);
+        let bed = self.bed.take();
+        *self.shared.desks[self.index].bed.lock().expect("no code panics under this lock") = bed;
+        // A wake meant for this worker is passed on.
+        if !self.shared.lanes.rotation.is_empty() {
+            self.shared.lanes.sleepers.wake_one();
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Worker<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("index", &self.index).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! Fairness as arithmetic: no clock, no atomics, no allocation on the path of a job.
+
+mod account;
+pub mod share;
+
+pub(crate) use account::{Account, LEAP_MAX, Quantum, ROUNDS, Refill, SHIFT_MAX, micros};

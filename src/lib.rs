@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod claim;
+mod clock;
+mod dispatch;
+mod engine;
+mod error;
+mod fair;
+mod park;
+mod policy;
+mod ring;
+mod rotation;
+mod stats;
+mod sync;
+mod tenant;
+mod units;
+
+#[cfg(all(test, fairlane_loom))]
+#[path = "../loom-tests/models/mod.rs"]
+mod models;
+
+pub use claim::{Grant, Receipt};
+pub use clock::{Clock, ManualClock};
+pub use engine::{
+    Accepted, Batch, Builder, DrainReport, Engine, Job, Kind, Observer, PanicReport, Refused,
+    Returned, Served, SetPolicyError, StartError, TenantError, Worker, WorkerError,
+};
+pub use error::Reason;
+/// Who got what: the arithmetic of fairness reports.
+pub use fair::share as fairness;
+pub use policy::{KindCost, Override, Policy, PolicyBuilder, PolicyError, Problem, Tier};
+pub use stats::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
+pub use tenant::Tenant;
+pub use units::{Cost, CostError, Nanos, Weight, WeightError};

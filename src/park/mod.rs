@@ -1,0 +1,120 @@
+#![doc = include_str!("README.md")]
+
+mod crowd;
+
+pub(crate) use crowd::Crowd;
+
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, fence};
+use crate::sync::{CachePadded, Parker, Unparker, mutant, ord};
+use std::time::Duration;
+
+/// Which workers sleep, and how to wake them.
+pub(crate) struct Sleepers {
+    /// One bit per seat, set by the seat itself before it sleeps, cleared by whoever wakes it (or
+    /// by itself). Changed by RMW only.
+    asleep: Box<[CachePadded<AtomicU64>]>,
+    unparkers: Box<[Unparker]>,
+}
+
+/// One worker's bed.
+pub(crate) struct Bed {
+    seat: usize,
+    parker: Parker,
+}
+
+/// Makes the beds of `seats` workers.
+pub(crate) fn dormitory(seats: usize) -> (Sleepers, Vec<Bed>) {
+    let beds: Vec<Bed> = (0..seats).map(|seat| Bed { seat, parker: Parker::new() }).collect();
+    let sleepers = Sleepers {
+        asleep: (0..seats.div_ceil(64)).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
+        unparkers: beds.iter().map(|bed| bed.parker.unparker().clone()).collect(),
+    };
+    (sleepers, beds)
+}
+
+impl Sleepers {
+    /// Wakes one sleeping worker, if any sleeps. Call after making work visible and a `SeqCst`
+    /// fence; the rotation's insertions end with one.
+    #[inline]
+    pub(crate) fn wake_one(&self) {
+        for (group, word) in self.asleep.iter().enumerate() {
+            // Load before any RMW: nearly always nobody sleeps.
+            if word.load(Relaxed) != 0 && self.wake_in(group) {
+                return;
+            }
+        }
+    }
+
+    #[cold]
+    fn wake_in(&self, group: usize) -> bool {
+        let word = &self.asleep[group];
+        loop {
+            let asleep = word.load(Relaxed);
+            if asleep == 0 {
+                return false;
+            }
+            let bit = asleep & asleep.wrapping_neg();
+            // ORDERING(park.wake): AcqRel; pairs with park.announce: one waker per sleeper.
+            if word.fetch_and(!bit, ord!("park.wake", AcqRel => Relaxed)) & bit != 0 {
+                self.unparkers[group * 64 + bit.trailing_zeros() as usize].unpark();
+                return true;
+            }
+        }
+    }
+
+    /// Wakes every worker, asleep or about to be.
+    pub(crate) fn wake_all(&self) {
+        for unparker in &self.unparkers {
+            unparker.unpark();
+        }
+    }
+
+    /// Workers that have announced that they sleep.
+    pub(crate) fn count(&self) -> u32 {
+        self.asleep.iter().map(|word| word.load(Relaxed).count_ones()).sum()
+    }
+
+    fn announce(&self, seat: usize) {
+        // ORDERING(park.announce): AcqRel; pairs with park.wake.
+        self.asleep[seat / 64].fetch_or(1 << (seat % 64), ord!("park.announce", AcqRel => Relaxed));
+        // Either the look that follows sees the work, or the waker sees the bit.
+        fence(ord!("park.fence", SeqCst => AcqRel));
+    }
+
+    /// Withdraws the announcement. `false` when somebody has taken it as the one to wake.
+    fn withdraw(&self, seat: usize) -> bool {
+        let bit = 1 << (seat % 64);
+        self.asleep[seat / 64].fetch_and(!bit, ord!("park.wake", AcqRel => Relaxed)) & bit != 0
+    }
+}
+
+impl Bed {
+    /// Which worker the bed belongs to.
+    pub(crate) fn seat(&self) -> usize {
+        self.seat
+    }
+
+    /// Sleeps until woken or until `limit` has passed, unless `has_work` says otherwise after the
+    /// announcement. Returns whether somebody woke this worker to do work: then it must do some,
+    /// or pass the wake on.
+    pub(crate) fn sleep(
+        &self,
+        sleepers: &Sleepers,
+        limit: Option<Duration>,
+        has_work: impl Fn() -> bool,
+    ) -> bool {
+        if mutant!("park.check_before_announce") && has_work() {
+            return false;
+        }
+        sleepers.announce(self.seat);
+        let recheck = !mutant!("park.no_recheck") && !mutant!("park.check_before_announce");
+        if recheck && has_work() {
+            return !sleepers.withdraw(self.seat);
+        }
+        match limit {
+            Some(limit) => self.parker.park_timeout(limit),
+            None => self.parker.park(),
+        }
+        !sleepers.withdraw(self.seat)
+    }
+}

@@ -1,0 +1,464 @@
+//! Blocks of slots, shared by all lanes of an engine: the engine-wide bound.
+
+use super::word::{BlockId, Meta, NO_BLOCK, TAG_MAX};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
+use crate::sync::{CachePadded, TryLock, UnsafeCell, ord, spin, thread_number};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+/// Where one job waits.
+pub(super) struct Slot<T> {
+    /// What the slot holds, and for which use of its block. Stored by the producer that reserved
+    /// the slot; read by the lane's drainer.
+    pub(super) meta: AtomicU64,
+    /// Written before `meta`, moved out by the drainer that has seen `meta`.
+    pub(super) payload: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// What stands before the slots of a block.
+pub(super) struct Header {
+    /// The lane's next block, stored by the producer that reserved its first slot; or the next
+    /// free block of a chain. [`NO_BLOCK`] when there is none.
+    pub(super) next: AtomicU32,
+    /// `tag 8 | link 24`: the tag of the block's current use, and, in the first block of a chain
+    /// in the depot, the next chain. Written only by whoever holds the block.
+    mark: AtomicU32,
+}
+
+impl Header {
+    #[inline]
+    pub(super) fn tag(&self) -> u32 {
+        self.mark.load(Relaxed) >> 24
+    }
+
+    fn link(&self) -> BlockId {
+        self.mark.load(Relaxed) & NO_BLOCK
+    }
+
+    fn set_tag(&self, tag: u32) {
+        self.mark.store(tag << 24 | NO_BLOCK, Relaxed);
+    }
+
+    fn set_link(&self, link: BlockId) {
+        self.mark.store(self.tag() << 24 | link, Relaxed);
+    }
+}
+
+/// Blocks per chunk of memory taken from the allocator.
+const CHUNK_BLOCKS: u32 = 256;
+/// Threads that submit spread over this many free chains.
+const STRIPES: usize = 16;
+/// A chain moves between threads as one; longer chains cost fewer RMWs and strand more blocks.
+const CHAIN_MAX: u32 = 16;
+/// Blocks a lane may hold and still count as light, when blocks are smaller than this many jobs.
+const LIGHT_JOBS: u32 = 8;
+
+/// The most blocks a pool can number.
+pub(crate) const BLOCKS_MAX: u32 = NO_BLOCK - 1;
+
+/// A chain of free blocks linked through their headers.
+struct Chain {
+    head: BlockId,
+    len: u32,
+}
+
+impl Chain {
+    const EMPTY: Chain = Chain { head: NO_BLOCK, len: 0 };
+}
+
+/// Free blocks that a drainer has gathered and not yet given back as a chain.
+pub(crate) struct Returns(Chain);
+
+impl Returns {
+    pub(crate) const fn new() -> Self {
+        Returns(Chain::EMPTY)
+    }
+}
+
+/// A bounded supply of blocks. Memory is taken when first needed and kept until the pool drops.
+///
+/// Free blocks move in chains: from a drainer's [`Returns`] to the depot, from the depot to the
+/// stripe of a submitting thread. So a block costs a fraction of an RMW on either side.
+pub(crate) struct Pool<T> {
+    /// Chunks of raw memory, null until carved; each is `chunk_blocks` blocks.
+    chunks: Box<[AtomicPtr<u8>]>,
+    chunk_layout: Layout,
+    chunk_blocks: u32,
+    block_bytes: usize,
+    slots_offset: usize,
+    /// Slots per block minus one; the number of slots is a power of two, at most 32.
+    mask: u32,
+    blocks_max: u32,
+    chain_len: u32,
+    /// `count 40 | first block 24` of the stack of full chains; the count defeats ABA.
+    depot: CachePadded<AtomicU64>,
+    /// Blocks carved from memory so far; never more than `blocks_max`.
+    carved: CachePadded<AtomicU32>,
+    /// Blocks that have left the depot (or were carved) and have not come back as a full chain.
+    out: CachePadded<AtomicU32>,
+    stripes: Box<[CachePadded<TryLock<Chain>>]>,
+    _owns: PhantomData<T>,
+}
+
+// SAFETY: the raw chunks hold slots whose payloads move in and out under the ring's protocol;
+// the pool itself hands out shared references to atomics and cells only.
+unsafe impl<T: Send> Sync for Pool<T> {}
+// SAFETY: as above; no thread owns the chunks.
+unsafe impl<T: Send> Send for Pool<T> {}
+
+impl<T> Pool<T> {
+    /// Makes a pool of `blocks_max` blocks of `slots` slots (a power of two in `1..=32`).
+    pub(crate) fn new(slots: u32, blocks_max: u32) -> Self {
+        assert!(slots.is_power_of_two() && slots <= 32, "slots per block: a power of two to 32");
+        assert!((1..=BLOCKS_MAX).contains(&blocks_max), "blocks: 1..={BLOCKS_MAX}");
+        let chunk_blocks = CHUNK_BLOCKS.min(blocks_max);
+        let (block, slots_offset) = block_layout::<T>(slots);
+        let chunk_layout =
+            Layout::from_size_align(block.size() * chunk_blocks as usize, block.align())
+                .expect("a chunk is far below the address space");
+        Pool {
+            chunks: (0..blocks_max.div_ceil(chunk_blocks))
+                .map(|_| AtomicPtr::new(ptr::null_mut()))
+                .collect(),
+            chunk_layout,
+            chunk_blocks,
+            block_bytes: block.size(),
+            slots_offset,
+            mask: slots - 1,
+            blocks_max,
+            chain_len: chain_len(blocks_max),
+            depot: CachePadded::new(AtomicU64::new(u64::from(NO_BLOCK))),
+            carved: CachePadded::new(AtomicU32::new(0)),
+            out: CachePadded::new(AtomicU32::new(0)),
+            stripes: (0..stripe_count())
+                .map(|_| CachePadded::new(TryLock::new(Chain::EMPTY)))
+                .collect(),
+            _owns: PhantomData,
+        }
+    }
+
+    /// Slots per block minus one.
+    #[inline]
+    pub(crate) fn mask(&self) -> u32 {
+        self.mask
+    }
+
+    /// Slots in all blocks together.
+    pub(crate) fn slots_max(&self) -> u64 {
+        u64::from(self.blocks_max) * u64::from(self.mask + 1)
+    }
+
+    /// Blocks that lanes hold or threads keep at hand; at most the pool's size.
+    pub(crate) fn blocks_out(&self) -> u32 {
+        self.out.load(Relaxed)
+    }
+
+    #[inline]
+    fn base(&self, id: BlockId) -> *mut u8 {
+        // Chunk 0 is the whole pool when it is small, so the divisor is a constant otherwise.
+        let (chunk, place) = (id / CHUNK_BLOCKS, id % CHUNK_BLOCKS);
+        // ORDERING(pool.chunk): Acquire; pairs with pool.install. The thread that passed the id
+        // on has seen the chunk, so this is for the formality of a fresh load.
+        let chunk = self.chunks[chunk as usize].load(Ordering::Acquire);
+        debug_assert!(!chunk.is_null(), "block {id} was never carved");
+        chunk.wrapping_add(place as usize * self.block_bytes)
+    }
+
+    #[inline]
+    pub(super) fn header(&self, id: BlockId) -> &Header {
+        // SAFETY: a block id comes from `take`, after its chunk was initialised by `carve`; the
+        // header stands at the block's start and the chunk lives as long as the pool.
+        unsafe { &*self.base(id).cast::<Header>() }
+    }
+
+    /// The slot of `id` that position `pos` falls on.
+    #[inline]
+    pub(super) fn slot(&self, id: BlockId, pos: u32) -> &Slot<T> {
+        let offset = self.slots_offset + (pos & self.mask) as usize * size_of::<Slot<T>>();
+        let slot = self.base(id).wrapping_add(offset).cast::<Slot<T>>();
+        // SAFETY: as in `header`; the masked position is one of the block's slots.
+        unsafe { &*slot }
+    }
+
+    /// Asks the processor to fetch the slot that `pos` falls on.
+    #[inline]
+    pub(super) fn prefetch(&self, id: BlockId, pos: u32) {
+        let offset = self.slots_offset + (pos & self.mask) as usize * size_of::<Slot<T>>();
+        prefetch_line(self.base(id).wrapping_add(offset));
+    }
+
+    /// Takes a block for a lane, ready for use under a new tag.
+    ///
+    /// `held` is the number of blocks the lane has now. The last eighth of the pool is open only
+    /// to lanes that hold at most one block (or eight jobs' worth, when blocks are smaller).
+    pub(super) fn take(&self, held: u32) -> Option<BlockId> {
+        if self.is_heavy(held) && self.is_scarce() {
+            return None;
+        }
+        let id = self.take_free()?;
+        self.begin_use(id);
+        Some(id)
+    }
+
+    fn is_heavy(&self, held: u32) -> bool {
+        held * (self.mask + 1) > LIGHT_JOBS.max(self.mask + 1)
+    }
+
+    fn is_scarce(&self) -> bool {
+        let reserve = self.blocks_max / 8;
+        self.blocks_out() + reserve >= self.blocks_max
+    }
+
+    fn take_free(&self) -> Option<BlockId> {
+        let mine = thread_number() as usize % self.stripes.len();
+        let own = self.stripes[mine].with(|chain| self.pop(chain));
+        if let Some(Some(id)) = own {
+            return Some(id);
+        }
+        // Contended, or nothing left in the depot: what other threads keep at hand is free too.
+        let others = (1..self.stripes.len()).map(|k| (mine + k) % self.stripes.len());
+        others.filter_map(|at| self.stripes[at].with(|chain| self.pop(chain)).flatten()).next()
+    }
+
+    /// Pops a block from `chain`, refilling it first when it is empty.
+    fn pop(&self, chain: &mut Chain) -> Option<BlockId> {
+        if chain.len == 0 {
+            *chain = self.take_chain().or_else(|| self.carve())?;
+        }
+        let id = chain.head;
+        chain.head = self.header(id).next.load(Relaxed);
+        chain.len -= 1;
+        Some(id)
+    }
+
+    /// Gives the block its next tag. What an earlier use wrote carries another tag; when the tags
+    /// run out, the slots are wiped once.
+    fn begin_use(&self, id: BlockId) {
+        let header = self.header(id);
+        let tag = header.tag() + 1;
+        if tag > TAG_MAX {
+            (0..=self.mask).for_each(|pos| self.slot(id, pos).meta.store(0, Relaxed));
+            header.set_tag(1);
+        } else {
+            header.set_tag(tag);
+        }
+        header.next.store(NO_BLOCK, Relaxed);
+    }
+
+    /// Gives back a block that no lane refers to any more.
+    #[inline]
+    pub(super) fn give(&self, returns: &mut Returns, id: BlockId) {
+        self.header(id).next.store(returns.0.head, Relaxed);
+        returns.0 = Chain { head: id, len: returns.0.len + 1 };
+        if returns.0.len >= self.chain_len {
+            self.flush(returns);
+        }
+    }
+
+    /// Gives back a block taken in vain, straight to this thread's stripe when it is free.
+    pub(super) fn untake(&self, id: BlockId) {
+        let mine = thread_number() as usize % self.stripes.len();
+        let header = self.header(id);
+        let kept = self.stripes[mine].with(|chain| {
+            header.next.store(chain.head, Relaxed);
+            *chain = Chain { head: id, len: chain.len + 1 };
+        });
+        if kept.is_none() {
+            self.give_chain(Chain { head: id, len: 1 });
+        }
+    }
+
+    /// Puts what `returns` has gathered back into the depot.
+    pub(crate) fn flush(&self, returns: &mut Returns) {
+        if returns.0.len > 0 {
+            self.give_chain(std::mem::replace(&mut returns.0, Chain::EMPTY));
+        }
+    }
+
+    fn give_chain(&self, chain: Chain) {
+        let header = self.header(chain.head);
+        let mut top = self.depot.load(Relaxed);
+        loop {
+            header.set_link(top as u32 & NO_BLOCK);
+            let next = (top >> 24).wrapping_add(1) << 24 | u64::from(chain.head);
+            // ORDERING(pool.give): Release publishes the links and all earlier use of the blocks;
+            // pairs with pool.take.
+            let pushed = self.depot.compare_exchange_weak(
+                top,
+                next,
+                ord!("pool.give", Release => Relaxed),
+                Relaxed,
+            );
+            match pushed {
+                Ok(_) => break,
+                Err(now) => top = now,
+            }
+            spin();
+        }
+        self.out.fetch_sub(chain.len, Relaxed);
+    }
+
+    fn take_chain(&self) -> Option<Chain> {
+        // ORDERING(pool.take): Acquire, here and on the exchange; pairs with pool.give.
+        let mut top = self.depot.load(ord!("pool.take", Acquire => Relaxed));
+        loop {
+            let head = top as u32 & NO_BLOCK;
+            if head == NO_BLOCK {
+                return None;
+            }
+            let next = (top >> 24).wrapping_add(1) << 24 | u64::from(self.header(head).link());
+            let popped = self.depot.compare_exchange_weak(
+                top,
+                next,
+                ord!("pool.take", Acquire => Relaxed),
+                ord!("pool.take", Acquire => Relaxed),
+            );
+            match popped {
+                Ok(_) => {
+                    let len = self.chain_length(head);
+                    self.out.fetch_add(len, Relaxed);
+                    return Some(Chain { head, len });
+                }
+                Err(now) => top = now,
+            }
+            spin();
+        }
+    }
+
+    /// Counts a chain that this thread has just taken. Also brings its headers close.
+    fn chain_length(&self, head: BlockId) -> u32 {
+        let mut len = 0;
+        let mut id = head;
+        while id != NO_BLOCK {
+            len += 1;
+            id = self.header(id).next.load(Relaxed);
+        }
+        len
+    }
+
+    /// Makes a chain of blocks nobody has used yet.
+    fn carve(&self) -> Option<Chain> {
+        let carved = self.carved.fetch_update(Relaxed, Relaxed, |carved| {
+            let more = self.chain_len.min(self.blocks_max - carved);
+            (more > 0).then_some(carved + more)
+        });
+        let first = carved.ok()?;
+        let len = self.chain_len.min(self.blocks_max - first);
+        for id in first..first + len {
+            self.ensure_chunk(id / CHUNK_BLOCKS);
+            let next = if id + 1 < first + len { id + 1 } else { NO_BLOCK };
+            self.header(id).next.store(next, Relaxed);
+        }
+        self.out.fetch_add(len, Relaxed);
+        Some(Chain { head: first, len })
+    }
+
+    fn ensure_chunk(&self, index: u32) {
+        let entry = &self.chunks[index as usize];
+        if !entry.load(Ordering::Acquire).is_null() {
+            return;
+        }
+        let mine = self.new_chunk();
+        // ORDERING(pool.install): Release publishes the initialised chunk; pairs with pool.chunk.
+        let installed = entry.compare_exchange(
+            ptr::null_mut(),
+            mine.as_ptr(),
+            ord!("pool.install", AcqRel => Relaxed),
+            Ordering::Acquire,
+        );
+        if installed.is_err() {
+            // SAFETY: this thread made the chunk and nobody else has seen it.
+            unsafe { self.free_chunk(mine.as_ptr()) };
+        }
+    }
+
+    fn new_chunk(&self) -> NonNull<u8> {
+        // SAFETY: a block has at least a header, so the layout is not empty.
+        let memory = unsafe { alloc(self.chunk_layout) };
+        let Some(chunk) = NonNull::new(memory) else { handle_alloc_error(self.chunk_layout) };
+        for place in 0..self.chunk_blocks as usize {
+            let base = chunk.as_ptr().wrapping_add(place * self.block_bytes);
+            let header = Header { next: AtomicU32::new(NO_BLOCK), mark: AtomicU32::new(NO_BLOCK) };
+            // SAFETY: the block lies inside the chunk, suitably aligned, and is not shared yet.
+            unsafe { base.cast::<Header>().write(header) };
+            let slots = base.wrapping_add(self.slots_offset).cast::<Slot<T>>();
+            for at in 0..=self.mask as usize {
+                let slot = Slot {
+                    meta: AtomicU64::new(0),
+                    payload: UnsafeCell::new(MaybeUninit::uninit()),
+                };
+                // SAFETY: as above; `block_layout` made room for `mask + 1` slots.
+                unsafe { slots.wrapping_add(at).write(slot) };
+            }
+        }
+        chunk
+    }
+
+    /// # Safety
+    /// `chunk` came from `new_chunk` and nobody uses it any more.
+    unsafe fn free_chunk(&self, chunk: *mut u8) {
+        for place in 0..self.chunk_blocks as usize {
+            let base = chunk.wrapping_add(place * self.block_bytes);
+            // SAFETY: `new_chunk` wrote a header there.
+            unsafe { ptr::drop_in_place(base.cast::<Header>()) };
+            let slots = base.wrapping_add(self.slots_offset).cast::<Slot<T>>();
+            for at in 0..=self.mask as usize {
+                // SAFETY: `new_chunk` wrote a slot there; its payload is not dropped with it.
+                unsafe { ptr::drop_in_place(slots.wrapping_add(at)) };
+            }
+        }
+        // SAFETY: allocated with this layout by `new_chunk`.
+        unsafe { dealloc(chunk, self.chunk_layout) };
+    }
+}
+
+impl<T> Drop for Pool<T> {
+    /// Frees the memory. Payloads still inside are not dropped: the owner drains its lanes first.
+    fn drop(&mut self) {
+        for at in 0..self.chunks.len() {
+            let chunk = self.chunks[at].load(Relaxed);
+            if !chunk.is_null() {
+                // SAFETY: `&mut self`: no lane refers to the pool any more.
+                unsafe { self.free_chunk(chunk) };
+            }
+        }
+    }
+}
+
+/// The layout of a block of `slots` slots, and where the slots begin.
+fn block_layout<T>(slots: u32) -> (Layout, usize) {
+    let slots = Layout::array::<Slot<T>>(slots as usize).expect("at most 32 slots");
+    let (block, offset) = Layout::new::<Header>().extend(slots).expect("a block is small");
+    (block.pad_to_align(), offset)
+}
+
+/// Small pools move single blocks, so that every free one is found; large ones longer chains.
+fn chain_len(blocks_max: u32) -> u32 {
+    let share = (blocks_max / 4_096).clamp(1, CHAIN_MAX);
+    1 << share.ilog2()
+}
+
+fn stripe_count() -> usize {
+    if cfg!(fairlane_loom) { 1 } else { STRIPES }
+}
+
+/// Asks the processor to fetch a line that is about to be read.
+#[inline]
+pub(crate) fn prefetch_line(at: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(fairlane_loom)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing; any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(fairlane_loom))))]
+    let _ = at;
+}
+
+/// Whether `meta` was written in the block's current use.
+#[inline]
+pub(super) fn is_current(meta: Meta, tag: u32) -> bool {
+    meta.tag() == tag
+}

@@ -1,0 +1,318 @@
+#![doc = include_str!("README.md")]
+
+mod cursor;
+mod set;
+
+use crate::fair::Refill;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
+use crate::sync::{CachePadded, DrainRight, ord, spin};
+use cursor::{Cursor, Harvest};
+use set::LaneSet;
+
+/// How long a worker waits for others to finish their visits before it begins a plain round.
+const HELD_SPINS: u32 = if cfg!(fairlane_loom) { 2 } else { 500 };
+
+/// The set of backlogged lanes and the cursor that says whose turn it is.
+pub(crate) struct Rotation {
+    /// Lanes that became backlogged and have not been looked at since.
+    fresh: LaneSet,
+    /// Lanes of the even and of the odd rounds.
+    rounds: [LaneSet; 2],
+    clockwork: CachePadded<Clockwork>,
+    /// One flag per seat: 1 while the seat holds claimed lanes. Stored by the seat only.
+    holding: Box<[CachePadded<AtomicU32>]>,
+}
+
+struct Clockwork {
+    /// See [`Cursor`]; advanced by compare-and-swap by any worker.
+    cursor: AtomicU64,
+    /// See [`Harvest`]: what the current round has granted so far.
+    harvest: AtomicU64,
+}
+
+/// Lanes that one worker has taken out of the rotation, to visit and put back.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Index of the 64-lane word.
+    word: u32,
+    /// The lanes of that word.
+    mask: u64,
+    /// What a turn is worth, as seen after the lanes were taken.
+    pub(crate) refill: Refill,
+    /// Whether the lanes came from the fresh set.
+    pub(crate) is_fresh: bool,
+}
+
+impl Claim {
+    /// Takes the drain right of the next lane, lowest first.
+    #[inline]
+    pub(crate) fn next_right(&mut self) -> Option<DrainRight> {
+        if self.mask == 0 {
+            return None;
+        }
+        let bit = self.mask.trailing_zeros();
+        self.mask &= self.mask - 1;
+        // SAFETY: the bit was set in a set and cleared by this claim's RMW alone, a lane stands
+        // in at most one set (rotation/README.md, I1), and `mask` gives it out once. The RMW
+        // acquired the put-back or activation that set the bit.
+        Some(unsafe { DrainRight::new(self.word * 64 + bit) })
+    }
+
+    /// Lanes not handed out yet.
+    #[inline]
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = u32> + use<> {
+        let (base, mut mask) = (self.word * 64, self.mask);
+        std::iter::from_fn(move || {
+            let bit = (mask != 0).then(|| mask.trailing_zeros())?;
+            mask &= mask - 1;
+            Some(base + bit)
+        })
+    }
+}
+
+/// What a worker found out about the lanes of a claim, and where they go.
+#[derive(Default, Debug)]
+pub(crate) struct Findings {
+    /// Lanes in the middle of their turn.
+    again: u64,
+    /// Lanes whose turn is over.
+    over: u64,
+    /// Whether any job was granted.
+    pub(crate) granted: bool,
+    /// The fewest turns that would let some lane's first job run; 0 when no lane was that short.
+    need: u32,
+}
+
+impl Findings {
+    /// The lane goes on with its turn at the next visit.
+    #[inline]
+    pub(crate) fn again(&mut self, right: DrainRight) {
+        self.again |= 1 << (right.lane() % 64);
+    }
+
+    /// The lane waits for its next turn.
+    #[inline]
+    pub(crate) fn over(&mut self, right: DrainRight) {
+        self.over |= 1 << (right.lane() % 64);
+    }
+
+    /// The lane has left the rotation.
+    #[inline]
+    pub(crate) fn gone(&mut self, right: DrainRight) {
+        drop(right);
+    }
+
+    /// Some lane's first job needs `turns` more turns.
+    pub(crate) fn needs(&mut self, turns: u32) {
+        self.need = if self.need == 0 { turns } else { self.need.min(turns) };
+    }
+
+    /// Whether any lane stays in the rotation.
+    #[inline]
+    pub(crate) fn leaves_backlog(&self) -> bool {
+        self.again | self.over != 0
+    }
+}
+
+impl Rotation {
+    /// Makes an empty rotation for `lanes` lanes and `seats` workers.
+    pub(crate) fn new(lanes: usize, seats: usize) -> Self {
+        Rotation::starting_at(lanes, seats, 0)
+    }
+
+    /// The same, with the first round chosen, so that tests start just before the wrap.
+    pub(crate) fn starting_at(lanes: usize, seats: usize, round: u32) -> Self {
+        Rotation {
+            fresh: LaneSet::new(lanes),
+            rounds: [LaneSet::new(lanes), LaneSet::new(lanes)],
+            clockwork: CachePadded::new(Clockwork {
+                cursor: AtomicU64::new(Cursor::start(round).0),
+                harvest: AtomicU64::new(Harvest::NOTHING.0),
+            }),
+            holding: (0..seats).map(|_| CachePadded::new(AtomicU32::new(0))).collect(),
+        }
+    }
+
+    /// Puts a lane that has just become backlogged into the fresh set. Ends with a `SeqCst`
+    /// fence, so that the caller may look at the sleepers next.
+    #[inline]
+    pub(crate) fn activate(&self, lane: u32) {
+        self.fresh.insert(lane / 64, 1 << (lane % 64));
+    }
+
+    /// Whether no lane stands in the rotation. Lanes claimed by a worker are not counted: that
+    /// worker puts them back and looks at the sleepers.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fresh.find(0).is_none() && self.rounds.iter().all(|set| set.find(0).is_none())
+    }
+
+    /// Whether a fresh lane waits.
+    #[inline]
+    pub(crate) fn has_fresh(&self) -> bool {
+        self.fresh.is_hinted()
+    }
+
+    /// What a turn is worth now.
+    #[inline]
+    pub(crate) fn refill(&self) -> Refill {
+        self.cursor().refill()
+    }
+
+    #[inline]
+    fn cursor(&self) -> Cursor {
+        // ORDERING(rotation.cursor): Acquire; pairs with rotation.advance.
+        Cursor(self.clockwork.cursor.load(ord!("rotation.cursor", Acquire => Relaxed)))
+    }
+
+    /// Claims up to `most` lanes of one word: fresh ones first, then those of the current round.
+    /// Begins the next round, with the quantum halved `shift` times, when this one is used up.
+    ///
+    /// Returns `None` when the rotation is empty. A claim must be put back before the next one.
+    pub(crate) fn claim(&self, seat: usize, most: u32, shift: u32) -> Option<Claim> {
+        self.claim_fresh(seat, most).or_else(|| self.claim_in_round(seat, most, shift))
+    }
+
+    /// Claims up to `most` fresh lanes.
+    pub(crate) fn claim_fresh(&self, seat: usize, most: u32) -> Option<Claim> {
+        let word = self.fresh.find(0)?;
+        let mask = self.take(seat, &self.fresh, word, most)?;
+        Some(Claim { word, mask, refill: self.refill(), is_fresh: true })
+    }
+
+    fn claim_in_round(&self, seat: usize, most: u32, shift: u32) -> Option<Claim> {
+        loop {
+            let cursor = self.cursor();
+            let set = &self.rounds[cursor.parity()];
+            if let Some(word) = set.find(cursor.position()).or_else(|| set.find(0)) {
+                if let Some(mask) = self.take(seat, set, word, most) {
+                    self.move_to(cursor, word);
+                    return Some(Claim { word, mask, refill: self.refill(), is_fresh: false });
+                }
+            } else if self.rounds[cursor.parity() ^ 1].find(0).is_some() {
+                self.next_round(seat, cursor, shift);
+            } else {
+                return self.claim_fresh(seat, most);
+            }
+            spin();
+        }
+    }
+
+    /// Takes lanes out of a set, and says so before and as long as any are held.
+    #[inline]
+    fn take(&self, seat: usize, set: &LaneSet, word: u32, most: u32) -> Option<u64> {
+        self.holding[seat].store(1, Relaxed);
+        let mask = set.take(word, most);
+        if mask == 0 {
+            self.let_go(seat);
+            return None;
+        }
+        Some(mask)
+    }
+
+    /// Notes that the words before `word` are done with. Only a hint for the next search.
+    #[inline]
+    fn move_to(&self, cursor: Cursor, word: u32) {
+        if cursor.position() != word {
+            let next = cursor.at(word);
+            let _ = self.clockwork.cursor.compare_exchange(
+                cursor.0,
+                next.0,
+                ord!("rotation.advance", AcqRel => Relaxed),
+                Relaxed,
+            );
+        }
+    }
+
+    /// Begins the round after `cursor`'s, unless another worker has.
+    fn next_round(&self, seat: usize, cursor: Cursor, shift: u32) {
+        let next = cursor.next_round(self.leap(seat, cursor), shift);
+        // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
+        let _ = self.clockwork.cursor.compare_exchange(
+            cursor.0,
+            next.0,
+            ord!("rotation.advance", AcqRel => Relaxed),
+            Relaxed,
+        );
+    }
+
+    /// Turns in the refill that follows `cursor`'s round: one, or, when the round granted nothing,
+    /// the fewest that let some job run. A lane that another worker still holds might grant, so
+    /// such a round is waited for, briefly: a visit runs no user code.
+    fn leap(&self, seat: usize, cursor: Cursor) -> u32 {
+        for _ in 0..HELD_SPINS {
+            let harvest = Harvest(self.clockwork.harvest.load(Relaxed));
+            match harvest.need_of(cursor.round()) {
+                None | Some(1) => return 1,
+                Some(need) if !self.is_held_elsewhere(seat) => {
+                    // What the others noted before they let go counts too.
+                    let harvest = Harvest(self.clockwork.harvest.load(Relaxed));
+                    return harvest.need_of(cursor.round()).unwrap_or(1).min(need);
+                }
+                Some(_) => spin(),
+            }
+        }
+        1
+    }
+
+    fn is_held_elsewhere(&self, seat: usize) -> bool {
+        let others = self.holding.iter().enumerate().filter(|(at, _)| *at != seat);
+        // ORDERING(rotation.held): Acquire; pairs with rotation.let_go.
+        others
+            .into_iter()
+            .any(|(_, flag)| flag.load(ord!("rotation.held", Acquire => Relaxed)) != 0)
+    }
+
+    fn let_go(&self, seat: usize) {
+        // ORDERING(rotation.let_go): Release: the claim's harvest and put-back come first; pairs
+        // with rotation.held.
+        self.holding[seat].store(0, ord!("rotation.let_go", Release => Relaxed));
+    }
+
+    /// Puts a claim's lanes back where they belong. Ends with a `SeqCst` fence when any lane
+    /// stays, so that the caller may look at the sleepers next.
+    pub(crate) fn put_back(&self, seat: usize, claim: &Claim, findings: &Findings) {
+        debug_assert_eq!(claim.mask, 0, "every lane of a claim is visited or put back");
+        self.note(claim.refill.round, findings);
+        let now = self.cursor();
+        let moved_on = now.round() != claim.refill.round;
+        let current = now.parity();
+        if findings.again != 0 {
+            self.rounds[current].insert(claim.word, findings.again);
+        }
+        if findings.over != 0 {
+            // A lane whose turn was in an earlier round has its next one in this round.
+            let next = if moved_on { current } else { current ^ 1 };
+            self.rounds[next].insert(claim.word, findings.over);
+        }
+        self.let_go(seat);
+    }
+
+    #[inline]
+    fn note(&self, round: u32, findings: &Findings) {
+        if !findings.granted && findings.need == 0 {
+            return;
+        }
+        let need = if findings.granted { 0 } else { findings.need };
+        let mut harvest = Harvest(self.clockwork.harvest.load(Relaxed));
+        while let Some(next) = harvest.with(round, need) {
+            let swapped = self.clockwork.harvest.compare_exchange_weak(
+                harvest.0,
+                next.0,
+                Ordering::Relaxed,
+                Relaxed,
+            );
+            match swapped {
+                Ok(_) => return,
+                Err(now) => harvest = Harvest(now),
+            }
+            spin();
+        }
+    }
+
+    /// Calls `visit` for every lane that stood in the rotation at some moment of the call.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(u32)) {
+        for set in self.rounds.iter().chain([&self.fresh]) {
+            set.for_each(&mut visit);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What is counted and measured. Counters have one writer each; nothing here is on a job's path
+//! except a plain add.
+
+mod counters;
+mod delays;
+mod snapshot;
+
+pub(crate) use counters::{Counter, SeatCounters};
+pub(crate) use delays::{DelayLog, Delays, Kind};
+pub use snapshot::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};

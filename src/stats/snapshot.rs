@@ -1,0 +1,160 @@
+//! What an operator sees at one moment.
+
+use super::Delays;
+use crate::error::Reason;
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
+/// The state of an engine, as read at one moment while it runs.
+///
+/// Totals are the sums of the tenants' rows plus those of tenants given up; `accepted` is
+/// `dispatched + depth` as read, so `dispatched <= accepted` in every snapshot, and the exact
+/// number once the engine is at rest. Serializes with feature `serde`; the fields are the JSON keys.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Snapshot {
+    /// Nanoseconds since the engine was made.
+    pub at_ns: u64,
+    /// Jobs accepted since the start.
+    pub accepted: u64,
+    /// Jobs handed to a worker since the start.
+    pub dispatched: u64,
+    /// Cost of those jobs.
+    pub served_cost: u64,
+    /// Jobs waiting now.
+    pub depth: u64,
+    /// Jobs handed out and not settled.
+    pub running: u64,
+    /// Jobs refused since the start, by reason.
+    pub refused: BTreeMap<Reason, u64>,
+    /// Tenants in the table, and the most it may hold.
+    pub tenants: u32,
+    /// The policy's `tenants_max`.
+    pub tenants_max: u32,
+    /// Tenants given up to make room.
+    pub tenants_retired: u64,
+    /// Jobs that fit the blocks in use, and the engine-wide bound.
+    pub queue_reserved: u64,
+    /// The engine-wide bound in jobs, rounded up to whole blocks.
+    pub queue_max: u64,
+    /// One in this many jobs of a tenant is timed: 1 when handlers take 1 us or more, else 64.
+    pub timed_every: u32,
+    /// One row per tier of the policy.
+    pub tiers: Vec<TierRow>,
+    /// One row per worker.
+    pub workers: Vec<WorkerRow>,
+    /// One row per tenant, in the order of their slots.
+    pub tenant_rows: Vec<TenantRow>,
+}
+
+/// Delays of the jobs of one tier.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct TierRow {
+    /// The tier's name.
+    pub tier: String,
+    /// Time from acceptance to grant.
+    pub queue_delay: Quantiles,
+    /// Time in the handler, for workers that the engine owns.
+    pub run_time: Quantiles,
+}
+
+/// What one worker did.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct WorkerRow {
+    /// The worker's number.
+    pub worker: u32,
+    /// Jobs granted to it.
+    pub granted: u64,
+    /// Their cost.
+    pub cost: u64,
+    /// Lanes it visited.
+    pub visits: u64,
+    /// Times it took lanes out of the rotation.
+    pub claims: u64,
+    /// Claims held for more than 1 ms, counted while an observer is set.
+    pub long_claims: u64,
+    /// Times it went to sleep.
+    pub sleeps: u64,
+    /// Times it found only lanes whose producer had not finished.
+    pub stalls: u64,
+    /// Handlers that panicked.
+    pub panics: u64,
+    /// Jobs it took over from another worker and ran.
+    pub taken_over: u64,
+}
+
+/// What one tenant did.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct TenantRow {
+    /// The tenant's name.
+    pub tenant: String,
+    /// Its tier.
+    pub tier: String,
+    /// Its weight.
+    pub weight: f64,
+    /// Jobs accepted.
+    pub accepted: u64,
+    /// Jobs handed to a worker.
+    pub dispatched: u64,
+    /// Their cost.
+    pub served_cost: u64,
+    /// Jobs waiting now.
+    pub depth: u32,
+    /// The most jobs that may wait.
+    pub queue_max: u32,
+    /// Jobs refused.
+    pub refused: u32,
+    /// Cost of those jobs.
+    pub refused_cost: u64,
+}
+
+/// A distribution in nanoseconds, to two digits; all 0 when `count` is 0.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Quantiles {
+    /// Samples.
+    pub count: u64,
+    /// The middle one.
+    pub p50_ns: u64,
+    /// 99 of 100 are at most this.
+    pub p99_ns: u64,
+    /// 999 of 1,000 are at most this.
+    pub p999_ns: u64,
+    /// The largest.
+    pub max_ns: u64,
+}
+
+impl Quantiles {
+    /// Reads the quantiles off a histogram.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Quantiles {
+        if histogram.is_empty() {
+            return Quantiles::default();
+        }
+        Quantiles {
+            count: histogram.len(),
+            p50_ns: histogram.value_at_quantile(0.5),
+            p99_ns: histogram.value_at_quantile(0.99),
+            p999_ns: histogram.value_at_quantile(0.999),
+            max_ns: histogram.max(),
+        }
+    }
+
+    /// Merges what several workers measured.
+    pub(crate) fn merged<'a>(
+        workers: impl Iterator<Item = &'a Delays>,
+        tier: u32,
+        kind: super::Kind,
+    ) -> Quantiles {
+        let mut all = Delays::empty();
+        workers.for_each(|delays| delays.collect(tier, kind, &mut all));
+        Quantiles::of(&all)
+    }
+}

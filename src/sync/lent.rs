@@ -1,0 +1,192 @@
+//! A reference count that costs its owner's thread no RMW.
+//!
+//! A worker lends its ledger to every grant it hands out. A loan that ends on the worker's own
+//! thread is counted by a plain store; one that ends elsewhere by one `fetch_add`.
+
+use super::Arc;
+use super::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use super::ord;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+/// What is lent, and how many loans are out.
+///
+/// `lent - home - away` loans are out while the lender lives. When it drops with `n` loans out
+/// and not yet counted, `away` falls by `lent - home`, so it climbs from `-n` back to 0, and the
+/// loan that brings it there frees the lender's share.
+pub(crate) struct Shared<T> {
+    value: T,
+    /// Number of the lending thread, 0 once the lender is gone. Written by that thread only.
+    owner: AtomicU64,
+    /// Loans made. Written by the lending thread only.
+    lent: AtomicU64,
+    /// Loans that ended on the lending thread. Written by that thread only.
+    home: AtomicU64,
+    /// Loans that ended on other threads, less those the lender left behind.
+    away: AtomicI64,
+}
+
+impl<T> Shared<T> {
+    /// Loans made and loans ended so far; ended is read first, so it is never the larger.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let home = self.home.load(Relaxed);
+        // ORDERING(lent.counts): Acquire; pairs with lent.return.
+        let away = self.away.load(ord!("lent.counts", Acquire => Relaxed));
+        let lent = self.lent.load(Relaxed);
+        let ended =
+            if away >= 0 { home + away as u64 } else { lent.saturating_sub(away.unsigned_abs()) };
+        (lent, ended.min(lent))
+    }
+}
+
+impl<T> Shared<T> {
+    /// Whether the lender is gone.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.owner.load(Relaxed) == 0
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// The one that lends. Stays on the thread that made it.
+pub(crate) struct Lender<T> {
+    shared: *const Shared<T>,
+    _stays: PhantomData<*const ()>,
+}
+
+impl<T: Send + Sync> Lender<T> {
+    /// Makes a lender on this thread, and a handle that outlives it.
+    pub(crate) fn new(value: T) -> (Self, Arc<Shared<T>>) {
+        let shared = Arc::new(Shared {
+            value,
+            owner: AtomicU64::new(thread_number()),
+            lent: AtomicU64::new(0),
+            home: AtomicU64::new(0),
+            away: AtomicI64::new(0),
+        });
+        let lender = Lender { shared: Arc::into_raw(Arc::clone(&shared)), _stays: PhantomData };
+        (lender, shared)
+    }
+
+    #[inline]
+    fn shared(&self) -> &Shared<T> {
+        // SAFETY: the lender's share of the Arc is given up only when it has dropped.
+        unsafe { &*self.shared }
+    }
+
+    /// Lends once more.
+    #[inline]
+    pub(crate) fn lend(&self) -> Loan<T> {
+        let lent = &self.shared().lent;
+        lent.store(lent.load(Relaxed) + 1, Relaxed);
+        Loan { shared: self.shared }
+    }
+}
+
+impl<T> Deref for Lender<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: as in `Lender::shared`.
+        unsafe { &(*self.shared).value }
+    }
+}
+
+impl<T> Drop for Lender<T> {
+    fn drop(&mut self) {
+        // SAFETY: as in `Lender::shared`; the last use is before the share can be freed below.
+        let shared = unsafe { &*self.shared };
+        shared.owner.store(0, Relaxed);
+        let left = (shared.lent.load(Relaxed) - shared.home.load(Relaxed)) as i64;
+        // ORDERING(lent.orphan): AcqRel: everything the owner did to the value happens before
+        // the last loan frees it, and the other way round; pairs with lent.return.
+        let away = shared.away.fetch_sub(left, ord!("lent.orphan", AcqRel => Relaxed));
+        if away == left {
+            // SAFETY: every loan has ended, so the lender's share of the Arc is the only raw one.
+            drop(unsafe { Arc::from_raw(self.shared) });
+        }
+    }
+}
+
+/// A share of what was lent; it may end on any thread.
+pub(crate) struct Loan<T> {
+    shared: *const Shared<T>,
+}
+
+// SAFETY: a loan is a counted shared reference to a `Sync` value; the count is atomic, and the
+// value may be dropped on whichever thread ends last, hence `Send` on T.
+unsafe impl<T: Send + Sync> Send for Loan<T> {}
+// SAFETY: as above; `&Loan` gives only `&T`.
+unsafe impl<T: Send + Sync> Sync for Loan<T> {}
+
+impl<T> Deref for Loan<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: a loan that is out keeps the lender's share alive.
+        unsafe { &(*self.shared).value }
+    }
+}
+
+impl<T> Drop for Loan<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: as in `deref`; not used after the count below lets go.
+        let shared = unsafe { &*self.shared };
+        if shared.owner.load(Relaxed) == thread_number() {
+            shared.home.store(shared.home.load(Relaxed) + 1, Relaxed);
+            return;
+        }
+        // ORDERING(lent.return): AcqRel; pairs with lent.orphan and lent.counts.
+        let away = shared.away.fetch_add(1, ord!("lent.return", AcqRel => Relaxed));
+        if away == -1 {
+            // SAFETY: the lender has gone and this was the last loan it left behind.
+            drop(unsafe { Arc::from_raw(self.shared) });
+        }
+    }
+}
+
+#[cfg(not(fairlane_loom))]
+mod number {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+
+    thread_local! {
+        static MINE: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// This thread's number, unique in the process and never 0.
+    #[inline]
+    pub(crate) fn thread_number() -> u64 {
+        let mine = MINE.get();
+        if mine != 0 { mine } else { first() }
+    }
+
+    #[cold]
+    fn first() -> u64 {
+        let mine = NEXT.fetch_add(1, Relaxed);
+        MINE.set(mine);
+        mine
+    }
+}
+
+#[cfg(fairlane_loom)]
+mod number {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+    loom::thread_local! {
+        static MINE: u64 = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    pub(crate) fn thread_number() -> u64 {
+        MINE.with(|mine| *mine)
+    }
+}
+
+pub(crate) use number::thread_number;

@@ -1,0 +1,47 @@
+//! Named orderings and named mutants.
+//!
+//! `ord!("ring.publish", Release => Relaxed)` is plain `Release` in every normal build. In a loom
+//! build the environment variable `FAIRLANE_MUTANT=ring.publish` turns that one site into the
+//! weaker ordering, and `mutant!("park.no_recheck")` into `true`, so that the models can show that
+//! they notice. The label is also what the partner site names in its `ORDERING(...)` comment.
+
+/// The ordering of a named site.
+macro_rules! ord {
+    ($label:literal, $strong:ident => $weak:ident) => {{
+        #[cfg(not(fairlane_loom))]
+        {
+            $crate::sync::atomic::Ordering::$strong
+        }
+        #[cfg(fairlane_loom)]
+        {
+            if $crate::sync::ordering::chosen($label) {
+                $crate::sync::atomic::Ordering::$weak
+            } else {
+                $crate::sync::atomic::Ordering::$strong
+            }
+        }
+    }};
+}
+
+/// Whether the named mutant is switched on; `false` outside loom builds.
+macro_rules! mutant {
+    ($label:literal) => {{
+        #[cfg(not(fairlane_loom))]
+        {
+            false
+        }
+        #[cfg(fairlane_loom)]
+        {
+            $crate::sync::ordering::chosen($label)
+        }
+    }};
+}
+
+pub(crate) use {mutant, ord};
+
+/// Whether `FAIRLANE_MUTANT` names `label`. Read once per process.
+#[cfg(fairlane_loom)]
+pub(crate) fn chosen(label: &str) -> bool {
+    static MUTANT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    MUTANT.get_or_init(|| std::env::var("FAIRLANE_MUTANT").ok()).as_deref() == Some(label)
+}

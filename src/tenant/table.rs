@@ -1,0 +1,261 @@
+//! Names to slots.
+
+use super::row::{Row, Terms};
+use crate::sync::atomic::{AtomicU32, Ordering, Ordering::Relaxed};
+use crate::sync::{Chunks, Mutex, Names, ord};
+
+/// Rows per chunk of memory.
+const CHUNK_ROWS: u32 = 64;
+
+/// All tenants of an engine. Looking a name up never blocks; giving a new name a slot takes a lock.
+pub(crate) struct Table {
+    /// Name to `slot 32 | generation 32`.
+    names: Names,
+    rows: Chunks<Box<[Row]>>,
+    /// Slots that have ever had a tenant: `0..used`. Grows under the registry's lock.
+    used: AtomicU32,
+    tenants_max: u32,
+    registry: Mutex<Registry>,
+}
+
+#[derive(Default)]
+struct Registry {
+    /// Slots whose tenant was given up, with the generation of their next one.
+    free: Vec<(u32, u16)>,
+    /// What the retired tenants had counted.
+    retired: Retired,
+    /// Whether new names are refused.
+    closed: bool,
+}
+
+/// Totals of tenants that no longer have a slot.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Retired {
+    pub(crate) tenants: u64,
+    pub(crate) dispatched: u64,
+    pub(crate) served_cost: u64,
+    pub(crate) refused: u64,
+}
+
+/// A name's slot and generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Interned {
+    pub(crate) slot: u32,
+    pub(crate) generation: u16,
+}
+
+/// Why a name got no slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum InternError {
+    /// All slots are taken by tenants that are not idle.
+    Full,
+    /// The engine drains or has stopped.
+    Closed,
+}
+
+impl Table {
+    pub(crate) fn new(tenants_max: u32) -> Self {
+        Table {
+            names: Names::new(),
+            rows: Chunks::new(tenants_max.div_ceil(CHUNK_ROWS) as usize),
+            used: AtomicU32::new(0),
+            tenants_max,
+            registry: Mutex::new(Registry::default()),
+        }
+    }
+
+    /// The row of a slot that has had a tenant.
+    #[inline]
+    pub(crate) fn row(&self, slot: u32) -> &Row {
+        let chunk = self.rows.get((slot / CHUNK_ROWS) as usize);
+        &chunk.expect("a slot given out has a row")[(slot % CHUNK_ROWS) as usize]
+    }
+
+    /// Slots that have ever had a tenant; their rows exist.
+    pub(crate) fn used(&self) -> u32 {
+        // ORDERING(table.used): Acquire; pairs with table.grow.
+        self.used.load(ord!("table.used", Acquire => Relaxed))
+    }
+
+    pub(crate) fn tenants_max(&self) -> u32 {
+        self.tenants_max
+    }
+
+    /// Every row that exists, with its slot.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, &Row)> {
+        (0..self.used()).map(|slot| (slot, self.row(slot)))
+    }
+
+    /// Calls `visit` with every name and its slot.
+    pub(crate) fn for_each_name(&self, mut visit: impl FnMut(&str, Interned)) {
+        self.names.for_each(|name, packed| visit(name, unpack(packed)));
+    }
+
+    /// The slot of a known name.
+    pub(crate) fn find(&self, name: &str) -> Option<Interned> {
+        self.names.get(name).map(unpack)
+    }
+
+    /// The slot of `name`, given to it now if it is new. `terms` are stored in its row.
+    pub(crate) fn intern(&self, name: &str, terms: Terms) -> Result<Interned, InternError> {
+        if let Some(known) = self.find(name) {
+            self.note_use(known, terms);
+            return Ok(known);
+        }
+        let mut registry = self.registry.lock().expect("no code panics under the registry's lock");
+        if let Some(known) = self.find(name) {
+            self.note_use(known, terms);
+            return Ok(known);
+        }
+        if registry.closed {
+            return Err(InternError::Closed);
+        }
+        let new = self.new_slot(&mut registry).ok_or(InternError::Full)?;
+        let row = self.row(new.slot);
+        row.generation.store(u32::from(new.generation), Relaxed);
+        self.note_use(new, terms);
+        self.names.insert(name, pack(new));
+        Ok(new)
+    }
+
+    fn note_use(&self, known: Interned, terms: Terms) {
+        let row = self.row(known.slot);
+        row.set_terms(terms);
+        if row.touched.load(Relaxed) == 0 {
+            row.touched.store(1, Relaxed);
+        }
+    }
+
+    fn new_slot(&self, registry: &mut Registry) -> Option<Interned> {
+        if let Some(new) = self.grow() {
+            return Some(new);
+        }
+        if registry.free.is_empty() {
+            self.reclaim(registry);
+        }
+        registry.free.pop().map(|(slot, generation)| Interned { slot, generation })
+    }
+
+    fn grow(&self) -> Option<Interned> {
+        let slot = self.used.load(Relaxed);
+        if slot >= self.tenants_max {
+            return None;
+        }
+        self.rows.get_or_make((slot / CHUNK_ROWS) as usize, || {
+            let first = slot / CHUNK_ROWS * CHUNK_ROWS;
+            let last = (first + CHUNK_ROWS).min(self.tenants_max);
+            (first..last).map(Row::new).collect()
+        });
+        // ORDERING(table.grow): Release: the row exists; pairs with table.used.
+        self.used.store(slot + 1, ord!("table.grow", Release => Relaxed));
+        Some(Interned { slot, generation: 0 })
+    }
+
+    /// Gives up idle tenants, an eighth of the table at most: first those nobody has asked for
+    /// since the last time, and only if there is none, any.
+    ///
+    /// Idle means that the lane has no job and is out of the rotation. Costs a pass over all
+    /// names; it is needed once per eighth of the table.
+    fn reclaim(&self, registry: &mut Registry) {
+        let most = (self.tenants_max as usize / 8).max(1);
+        let mut spare = Vec::new();
+        let mut idle = Vec::new();
+        self.names.for_each(|name, packed| {
+            let tenant = unpack(packed);
+            let row = self.row(tenant.slot);
+            let touched = row.touched.load(Relaxed) != 0;
+            row.touched.store(0, Relaxed);
+            let list = if touched { &mut idle } else { &mut spare };
+            if list.len() < most && row.tail.look().is_idle() {
+                list.push((Box::<str>::from(name), tenant));
+            }
+        });
+        let victims = if spare.is_empty() { idle } else { spare };
+        for (name, tenant) in victims {
+            self.retire(registry, &name, tenant);
+        }
+    }
+
+    fn retire(&self, registry: &mut Registry, name: &str, tenant: Interned) {
+        let row = self.row(tenant.slot);
+        let Some(generation) = row.tail.retire(tenant.generation) else { return };
+        self.names.remove(name);
+        let (dispatched, served_cost) = row.served();
+        registry.retired.tenants += 1;
+        registry.retired.dispatched += dispatched;
+        registry.retired.served_cost += served_cost;
+        registry.retired.refused += u64::from(row.refused.load(Relaxed));
+        row.clear_counters();
+        registry.free.push((tenant.slot, generation));
+    }
+
+    /// Totals of the tenants given up so far.
+    pub(crate) fn retired(&self) -> Retired {
+        self.registry.lock().expect("no code panics under the registry's lock").retired
+    }
+
+    /// Refuses new names and closes every lane: whatever is accepted was accepted before.
+    pub(crate) fn close(&self) {
+        self.registry.lock().expect("no code panics under the registry's lock").closed = true;
+        for (_, row) in self.rows() {
+            row.tail.close();
+        }
+    }
+}
+
+const fn pack(tenant: Interned) -> u64 {
+    (tenant.slot as u64) << 32 | tenant.generation as u64
+}
+
+const fn unpack(packed: u64) -> Interned {
+    Interned { slot: (packed >> 32) as u32, generation: packed as u16 }
+}
+
+#[cfg(all(test, not(fairlane_loom)))]
+mod tests {
+    use super::*;
+
+    fn terms(profile: u32) -> Terms {
+        Terms { profile, bound: 10 }
+    }
+
+    #[test]
+    fn a_name_keeps_its_slot_and_a_new_tier_moves_the_tenant() {
+        let table = Table::new(10);
+        let first = table.intern("acme", terms(0)).unwrap();
+        assert_eq!(table.intern("acme", terms(2)).unwrap(), first);
+        assert_eq!(table.row(first.slot).profile.load(Relaxed), 2);
+        assert_ne!(table.intern("umbra", terms(0)).unwrap().slot, first.slot);
+    }
+
+    #[test]
+    fn at_the_cap_idle_tenants_make_room_and_their_handles_go_stale() {
+        let table = Table::new(8);
+        let old: Vec<_> =
+            (0..8).map(|k| table.intern(&format!("t{k}"), terms(0)).unwrap()).collect();
+        let new = table.intern("newcomer", terms(0)).unwrap();
+        let before = old.iter().find(|tenant| tenant.slot == new.slot).unwrap();
+        assert_eq!(new.generation, before.generation + 1);
+        assert_eq!(table.retired().tenants, 1);
+        assert_eq!(table.used(), 8);
+    }
+
+    #[test]
+    fn a_closed_table_knows_its_tenants_and_takes_no_new_one() {
+        let table = Table::new(8);
+        let known = table.intern("acme", terms(0)).unwrap();
+        table.close();
+        assert_eq!(table.intern("acme", terms(0)), Ok(known));
+        assert_eq!(table.intern("umbra", terms(0)), Err(InternError::Closed));
+        assert!(table.row(known.slot).tail.look().is_closed());
+    }
+
+    #[test]
+    fn a_slot_whose_generations_are_used_up_is_left_alone() {
+        let table = Table::new(1);
+        for round in 0..=u16::MAX as u32 {
+            table.intern(&format!("t{round}"), terms(0)).unwrap();
+        }
+        assert_eq!(table.intern("one too many", terms(0)), Err(InternError::Full));
+    }
+}

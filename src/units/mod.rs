@@ -1,0 +1,11 @@
+//! Values that cannot be wrong: a [`Cost`], [`Weight`] or [`Nanos`] that exists is in range.
+//!
+//! Nothing here knows atomics, threads or tenants.
+
+mod cost;
+mod nanos;
+mod weight;
+
+pub use cost::{Cost, CostError};
+pub use nanos::Nanos;
+pub use weight::{Weight, WeightError};
