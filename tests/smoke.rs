@@ -31,7 +31,7 @@ fn owned_workers_run_everything_and_a_drain_accounts_for_it() {
     let engine = Engine::builder()
         .workers(2)
         .start(move |grant: fairlane::Grant<u64>| {
-            total.fetch_add(grant.into_payload(), Relaxed);
+            total.fetch_add(*grant.payload(), Relaxed);
         })
         .unwrap();
     let tenants: Vec<_> =
@@ -44,7 +44,7 @@ fn owned_workers_run_everything_and_a_drain_accounts_for_it() {
         }
     }
     let report = engine.drain(Duration::from_secs(10));
-    assert_eq!((report.finished, report.returned.len()), (20_000, 0));
+    assert_eq!((report.finished, report.returned.len()), (20_000, 0), "{report:?}");
     assert_eq!((report.running, report.unpublished), (0, 0));
     assert_eq!(sum.load(Relaxed), expected);
     let refused = engine.submit(tenants[0], 1).unwrap_err();

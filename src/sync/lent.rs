@@ -11,9 +11,9 @@ use std::ops::Deref;
 
 /// What is lent, and how many loans are out.
 ///
-/// `lent - home - away` loans are out while the lender lives. When it drops with `n` loans out
-/// and not yet counted, `away` falls by `lent - home`, so it climbs from `-n` back to 0, and the
-/// loan that brings it there frees the lender's share.
+/// While the lender lives, `lent - home - away` loans are out. When it drops with `n` out, `away`
+/// becomes `ORPHANED - n`; every loan that ends adds one, and the one that brings it to `ORPHANED`
+/// frees the lender's share. So one word tells both whether the lender is gone and what is out.
 pub(crate) struct Shared<T> {
     value: T,
     /// Number of the lending thread, 0 once the lender is gone. Written by that thread only.
@@ -22,20 +22,24 @@ pub(crate) struct Shared<T> {
     lent: AtomicU64,
     /// Loans that ended on the lending thread. Written by that thread only.
     home: AtomicU64,
-    /// Loans that ended on other threads, less those the lender left behind.
+    /// Loans that ended on other threads; or, below half of `ORPHANED`, see above.
     away: AtomicI64,
 }
 
+/// Added to `away` when the lender goes.
+const ORPHANED: i64 = -(1 << 62);
+
 impl<T> Shared<T> {
-    /// Loans made and loans ended so far; ended is read first, so it is never the larger.
+    /// Loans made and loans ended so far. What has ended is read first, so it is never the more.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        let home = self.home.load(Relaxed);
-        // ORDERING(lent.counts): Acquire; pairs with lent.return.
+        // ORDERING(lent.counts): Acquire; pairs with lent.return and lent.orphan.
         let away = self.away.load(ord!("lent.counts", Acquire => Relaxed));
+        let home = self.home.load(Relaxed);
         let lent = self.lent.load(Relaxed);
-        let ended =
-            if away >= 0 { home + away as u64 } else { lent.saturating_sub(away.unsigned_abs()) };
-        (lent, ended.min(lent))
+        if away < ORPHANED / 2 {
+            return (lent, lent - (ORPHANED - away) as u64);
+        }
+        (lent, (home + away as u64).min(lent))
     }
 }
 
@@ -104,7 +108,8 @@ impl<T> Drop for Lender<T> {
         let left = (shared.lent.load(Relaxed) - shared.home.load(Relaxed)) as i64;
         // ORDERING(lent.orphan): AcqRel: everything the owner did to the value happens before
         // the last loan frees it, and the other way round; pairs with lent.return.
-        let away = shared.away.fetch_sub(left, ord!("lent.orphan", AcqRel => Relaxed));
+        let order = ord!("lent.orphan", AcqRel => Relaxed);
+        let away = shared.away.fetch_add(ORPHANED - left, order);
         if away == left {
             // SAFETY: every loan has ended, so the lender's share of the Arc is the only raw one.
             drop(unsafe { Arc::from_raw(self.shared) });
@@ -143,7 +148,7 @@ impl<T> Drop for Loan<T> {
         }
         // ORDERING(lent.return): AcqRel; pairs with lent.orphan and lent.counts.
         let away = shared.away.fetch_add(1, ord!("lent.return", AcqRel => Relaxed));
-        if away == -1 {
+        if away == ORPHANED - 1 {
             // SAFETY: the lender has gone and this was the last loan it left behind.
             drop(unsafe { Arc::from_raw(self.shared) });
         }
