@@ -3,5 +3,14 @@
 //! A model is a test whose name is unique among all models and is also what it hands to
 //! [`harness::check`]; `mutants.toml` and `floors.toml` know it by that name.
 
+mod chunks;
+mod dispatch;
+mod dispatch_rig;
 mod harness;
+mod lent;
+mod pool;
+mod ring;
+mod ring_blocks;
+mod ring_life;
+mod ring_rig;
 mod selftest;

@@ -104,20 +104,37 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Grant<T> {
     }
 }
 
+/// From acceptance to grant in units of 1,024 ns, up to 73 minutes, or not timed.
+#[derive(Clone, Copy)]
+pub(crate) struct Waited(u32);
+
+impl Waited {
+    /// The job was not timed.
+    pub(crate) const UNTIMED: Waited = Waited(u32::MAX);
+
+    /// Rounds down to a unit.
+    pub(crate) fn nanos(nanos: u64) -> Waited {
+        Waited(u32::try_from(nanos >> 10).unwrap_or(u32::MAX).min(u32::MAX - 1))
+    }
+
+    fn get(self) -> Option<Duration> {
+        (self.0 != u32::MAX).then(|| Duration::from_nanos(u64::from(self.0) << 10))
+    }
+}
+
 /// A grant without its payload. Dropping it settles the job.
 #[must_use = "dropping the receipt settles the job"]
 pub struct Receipt {
     tenant: Tenant,
     cost: u32,
-    /// Nanoseconds from acceptance to grant; `u64::MAX` when the job was not timed.
-    waited: u64,
+    waited: Waited,
     loan: Loan<Ledger>,
 }
 
 impl Receipt {
     #[inline]
-    pub(crate) fn new(tenant: Tenant, cost: u32, waited: Option<u64>, loan: Loan<Ledger>) -> Self {
-        Receipt { tenant, cost, waited: waited.unwrap_or(u64::MAX), loan }
+    pub(crate) fn new(tenant: Tenant, cost: u32, waited: Waited, loan: Loan<Ledger>) -> Self {
+        Receipt { tenant, cost, waited, loan }
     }
 
     /// Whose job it is.
@@ -135,7 +152,7 @@ impl Receipt {
     /// As [`Grant::waited`].
     #[inline]
     pub fn waited(&self) -> Option<Duration> {
-        (self.waited != u64::MAX).then(|| Duration::from_nanos(self.waited))
+        self.waited.get()
     }
 
     /// Settles the job as charged.

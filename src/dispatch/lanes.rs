@@ -36,7 +36,7 @@ impl<T> Lanes<T> {
         let (slots, blocks) = blocks_for(policy.queue_max(), policy.tenants_max());
         Lanes {
             table: Table::new(policy.tenants_max()),
-            pool: Pool::new(slots, blocks),
+            pool: Pool::new(slots, blocks, seats as u32),
             rotation: Rotation::new(policy.tenants_max() as usize, seats),
             sleepers,
             plan: Published::new(Plan::new(policy)),
@@ -67,7 +67,7 @@ impl<T: Send> Books for Lanes<T> {
     fn correct(&self, tenant: Tenant, micros: i64) {
         let row = self.table.row(tenant.slot());
         // A tenant given up meanwhile has no balance to correct.
-        if row.generation.load(Relaxed) == u32::from(tenant.generation()) {
+        if row.drained.generation.load(Relaxed) == u32::from(tenant.generation()) {
             row.drained.owed.fetch_add(micros, Relaxed);
         }
     }

@@ -1,6 +1,7 @@
 //! How fast jobs go through a worker, and what follows from it.
 
 use crate::fair::SHIFT_MAX;
+use crate::sync::spin;
 use crate::units::Nanos;
 
 /// Above this a job counts as slow: a visit claims one lane, and an empty lane leaves at once.
@@ -21,12 +22,27 @@ pub(super) struct Pace {
     job_ns: u64,
     cost_ns: f64,
     job_cost: f64,
+    /// Pauses before the next look for work; see [`Pace::gather`].
+    pauses: u32,
 }
+
+/// Below this a job is so short that looking for the next one costs more than running it.
+const TINY_NS: u64 = 300;
+/// Most pauses before a look, a few microseconds.
+const PAUSES_MAX: u32 = 256;
 
 impl Pace {
     pub(super) const fn new() -> Self {
         // Slow until shown otherwise: a first batch of slow jobs would keep others waiting.
-        Pace { since: Nanos::ZERO, jobs: 0, cost: 0, job_ns: SLOW_NS, cost_ns: 0.0, job_cost: 1.0 }
+        Pace {
+            since: Nanos::ZERO,
+            jobs: 0,
+            cost: 0,
+            job_ns: SLOW_NS,
+            cost_ns: 0.0,
+            job_cost: 1.0,
+            pauses: 0,
+        }
     }
 
     /// Takes the time since the last jobs were handed out as the time they took.
@@ -51,6 +67,29 @@ impl Pace {
         self.since = now;
         self.jobs = jobs;
         self.cost = cost;
+    }
+
+    /// Lets jobs gather when the last looks found few. A worker that chases its producers slot by
+    /// slot takes their cache lines away; one that pauses reads whole lines.
+    /// `is_urgent` ends the pause: a lane that has just become backlogged does not wait for it.
+    #[inline]
+    pub(super) fn gather(&self, is_urgent: impl Fn() -> bool) {
+        for pause in 0..self.pauses {
+            if pause % 8 == 7 && is_urgent() {
+                return;
+            }
+            spin();
+        }
+    }
+
+    /// Adapts the pauses to what a look found, of `most` it would have taken.
+    #[inline]
+    pub(super) fn found(&mut self, jobs: u32, most: u32) {
+        if jobs >= most / 2 || self.job_ns >= TINY_NS {
+            self.pauses /= 2;
+        } else if jobs > 0 {
+            self.pauses = (self.pauses * 2 + 1).min(PAUSES_MAX);
+        }
     }
 
     /// Whether a job takes so long that a visit should grant it alone.

@@ -3,22 +3,21 @@
 use super::lanes::{Lanes, STAMP_ALL, STAMP_SOME};
 use super::pace::Pace;
 use super::plan::{Plan, Profile};
-use crate::claim::{Grant, Ledger, Receipt};
+use crate::claim::{Grant, Ledger, Receipt, Waited};
 use crate::fair::Refill;
-use crate::ring::{Front, Rest, Returns, prefetch_line};
+use crate::ring::{Rest, Returns, Stamp, Stop, prefetch_line};
 use crate::rotation::{Claim, Findings};
 use crate::stats::{DelayLog, Delays, Kind, SeatCounters};
-use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
-use crate::sync::atomic::fence;
-use crate::sync::{DrainRight, Lender, Lent, Reader};
+use crate::sync::atomic::{Ordering::Relaxed, fence};
+use crate::sync::{DrainRight, Lender, Lent, Outbox, Reader, mutant, ord};
 use crate::tenant::{Drain, Row, Tenant};
 use crate::units::Nanos;
 use std::sync::Arc;
 
 /// Most lanes taken out of the rotation at once, while handlers are fast.
 const LANES_FAST: u32 = 64;
-/// Jobs after which fresh lanes are looked for, while handlers are fast.
-const FRESH_EVERY: u32 = 32;
+/// Lanes between asking for a lane's first job and reading it.
+const PREFETCH_LANES: usize = 4;
 /// Rounds that grant nothing before a worker concludes that only unfinished producers are left.
 const BARREN_ROUNDS: u32 = 2;
 
@@ -54,6 +53,8 @@ pub(crate) struct Seat {
     pub(crate) delays: Arc<Delays>,
     pub(crate) log: DelayLog,
     pace: Pace,
+    /// Rights of the claim being served; kept for its memory.
+    rights: Vec<DrainRight>,
     /// Visits of the last tick that granted something; filled only for an observer.
     pub(crate) visits: Vec<Visit>,
     pub(crate) observed: bool,
@@ -61,12 +62,13 @@ pub(crate) struct Seat {
 
 /// What the visits of one tick need and add up.
 struct Tally<'a, T> {
-    out: &'a mut Vec<Grant<T>>,
+    out: &'a mut Outbox<Grant<T>>,
     now: Nanos,
     left: u32,
     jobs: u32,
     cost: u64,
     stalled: bool,
+    /// Whether a lane found empty stays for one more round.
     linger: bool,
 }
 
@@ -89,6 +91,7 @@ impl Seat {
             delays,
             log: DelayLog::new(),
             pace: Pace::new(),
+            rights: Vec::with_capacity(LANES_FAST as usize),
             visits: Vec::new(),
             observed: false,
         };
@@ -107,19 +110,22 @@ impl Seat {
         self.pace.is_timed()
     }
 
-    /// Grants up to `most` jobs at the moment `now`, appending them to `out`. Runs no user code
+    /// Grants up to `most` jobs at the moment `now`, appending them to `out` as far
+    /// as it has room. Runs no user code
     /// and returns with no lane claimed.
     pub(crate) fn tick<T>(
         &mut self,
         lanes: &Lanes<T>,
         now: Nanos,
         most: u32,
-        out: &mut Vec<Grant<T>>,
+        out: &mut Outbox<Grant<T>>,
     ) -> Tick {
         self.pace.arrive(now);
+        self.pace.gather(|| lanes.rotation.has_fresh());
         self.visits.clear();
         self.look_at_plan();
         let slow = self.pace.is_slow();
+        let most = most.min(u32::try_from(out.room()).unwrap_or(u32::MAX));
         let mut tally =
             Tally { out, now, left: most, jobs: 0, cost: 0, stalled: false, linger: !slow };
         let shift = self.shift();
@@ -128,11 +134,15 @@ impl Seat {
         while tally.left > 0 {
             let Some(claim) = lanes.rotation.claim(self.index, lanes_most, shift) else { break };
             let refill = claim.refill;
+            if claim.wakes && !mutant!("dispatch.no_rewake") {
+                lanes.sleepers.wake_one();
+            }
             let granted = self.serve(lanes, claim, &mut tally);
             if barren.is_over(refill, granted) && tally.stalled {
                 break;
             }
         }
+        self.pace.found(tally.jobs, most);
         self.finish(lanes, &tally);
         match tally.jobs {
             0 if tally.stalled => Tick::Stalled,
@@ -176,22 +186,32 @@ impl Seat {
     /// Visits every lane of a claim and puts them back. Returns whether a job was granted.
     fn serve<T>(&mut self, lanes: &Lanes<T>, mut claim: Claim, tally: &mut Tally<'_, T>) -> bool {
         prefetch_rows(lanes, &claim);
+        let mut rights = std::mem::take(&mut self.rights);
+        while let Some(right) = claim.next_right() {
+            rights.push(right);
+        }
         let mut findings = Findings::default();
         let mut visits = 0;
-        while let Some(mut right) = claim.next_right() {
+        for at in 0..rights.len() {
+            if let Some(right) = rights.get_mut(at + PREFETCH_LANES) {
+                prefetch_job(lanes, right);
+            }
+            let right = &mut rights[at];
             if tally.left == 0 {
                 findings.again(right);
                 continue;
             }
             visits += 1;
             let row = lanes.table.row(right.lane());
-            let place = self.visit(lanes, row, &mut right, &claim, tally, &mut findings);
-            match place {
+            match self.visit(lanes, row, right, &claim, tally, &mut findings) {
                 Place::Again => findings.again(right),
                 Place::Over => findings.over(right),
-                Place::Gone => findings.gone(right),
+                Place::Gone => {}
             }
         }
+        // The lanes go back: their rights end here.
+        rights.clear();
+        self.rights = rights;
         lanes.rotation.put_back(self.index, &claim, &findings);
         self.counters.claims.add(1);
         self.counters.visits.add(visits);
@@ -211,13 +231,13 @@ impl Seat {
     ) -> Place {
         let profile = self.profile(lanes, row);
         let lane = right.lane();
-        row.drained.drain.open(right, |drain| {
+        let visited = row.drained.drain.open(right, |drain| {
             if claim.is_fresh && drain.account.had_turn(claim.refill.round) {
-                return Place::Over;
+                return Ok(Place::Over);
             }
             self.begin(row, drain, claim.refill, &profile);
             let before = (tally.jobs, tally.cost);
-            let place =
+            let visited =
                 self.drain(lanes, row, drain, &profile, claim.refill, lane, tally, findings);
             let served = (tally.jobs - before.0, tally.cost - before.1);
             if served.0 > 0 {
@@ -225,18 +245,38 @@ impl Seat {
                 row.drained.publish(drain.head.position(), served.0, served.1);
                 self.observe(lanes, row, lane, &profile, served);
             }
-            place
-        })
+            visited
+        });
+        visited.unwrap_or_else(|before| self.leave(lanes, row, right, before))
+    }
+
+    /// Takes an empty lane out of the rotation, unless a producer is faster. All that the visit
+    /// does to the lane comes before: the next moment it may be another worker's.
+    fn leave<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        row: &Row,
+        right: &mut DrainRight,
+        before: Drain,
+    ) -> Place {
+        if row.tail.deactivate(&before.head, &lanes.pool, &mut self.returns) {
+            return Place::Gone;
+        }
+        row.drained.drain.open(right, |drain| *drain = before);
+        Place::Over
     }
 
     /// Tells others what the claim leaves behind: work for a sleeper, room for a submitter.
     #[inline]
     fn tell<T>(&self, lanes: &Lanes<T>, findings: &Findings) {
         if findings.leaves_backlog() {
-            lanes.sleepers.wake_one();
+            if !mutant!("dispatch.no_wake_passed") {
+                lanes.sleepers.wake_one();
+            }
         } else if findings.granted {
-            // The put-back had no lane to insert, and so no fence.
-            fence(SeqCst);
+            // ORDERING(dispatch.room_fence): the put-back had no lane to insert, and so no fence;
+            // pairs with crowd.fence.
+            fence(ord!("dispatch.room_fence", SeqCst => AcqRel));
         }
         if findings.granted && lanes.crowd.is_waiting() {
             lanes.admit_waiting();
@@ -262,7 +302,8 @@ impl Seat {
         drain.account.begin(refill, profile.quantum);
     }
 
-    /// Grants jobs of one lane while its balance and the tick's allowance last.
+    /// Grants jobs of one lane while its balance and the tick's allowance last. `Err` with the
+    /// state before when the lane is empty and still to be taken out of the rotation.
     #[expect(clippy::too_many_arguments, reason = "the loop that everything else is for")]
     #[inline]
     fn drain<T>(
@@ -275,63 +316,69 @@ impl Seat {
         lane: u32,
         tally: &mut Tally<'_, T>,
         findings: &mut Findings,
-    ) -> Place {
-        let Drain { head, account } = drain;
-        let tenant = Tenant::new(lane, row.generation.load(Relaxed) as u16, lanes.number);
-        let mut granted = false;
-        loop {
-            let Front::Job(meta) = head.front(&row.tail, &lanes.pool, &mut self.returns) else {
-                break;
-            };
-            let cost = meta.cost();
-            if tally.left == 0 {
-                return if account.covers(cost) { Place::Again } else { Place::Over };
-            }
-            if !account.pay(cost) {
-                if let Some(turns) = account.end_short(cost, profile.quantum, refill.shift) {
-                    findings.needs(turns);
-                }
-                return Place::Over;
-            }
-            if !granted {
-                granted = true;
-                account.granted();
-            }
-            let waited = meta.stamp().is_some().then(|| meta.stamp().age(tally.now.0));
-            if let Some(waited) = waited {
-                self.log.note(&self.delays, profile.tier, Kind::Queue, waited);
-            }
-            let payload = head.take(&lanes.pool);
-            let receipt = Receipt::new(tenant, cost, waited, self.ledger.lend());
-            tally.out.push(Grant::new(payload, receipt));
-            tally.left -= 1;
-            tally.jobs += 1;
-            tally.cost += u64::from(cost);
+    ) -> Result<Place, Drain> {
+        let tenant = Tenant::new(lane, row.drained.generation.load(Relaxed) as u16, lanes.number);
+        let Seat { returns, ledger, log, delays, .. } = self;
+        let Tally { out, now, left, cost: total, .. } = tally;
+        // A copy of its own, so that it stays in a register.
+        let mut account = drain.account;
+        let mut loans = ledger.run();
+        let before = *left;
+        let stop = drain.head.take_while(
+            &row.tail,
+            &lanes.pool,
+            returns,
+            |meta| {
+                let admitted = *left > 0 && account.pay(meta.cost());
+                *left -= u32::from(admitted);
+                admitted
+            },
+            |meta, payload| {
+                let cost = meta.cost();
+                let waited = if meta.stamp().is_some() {
+                    time_wait(meta.stamp(), *now, profile.tier, log, delays)
+                } else {
+                    Waited::UNTIMED
+                };
+                *total += u64::from(cost);
+                out.push(Grant::new(payload, Receipt::new(tenant, cost, waited, loans.lend())));
+            },
+        );
+        drop(loans);
+        let jobs = before - *left;
+        tally.jobs += jobs;
+        if jobs > 0 {
+            account.granted();
         }
-        self.rest(lanes, row, drain, tally)
+        drain.account = account;
+        let meta = match stop {
+            // Most likely empty, but looking at the producers' line to be sure would cost more
+            // than visiting the lane once again.
+            Stop::Nothing if jobs > 0 && tally.linger => {
+                drain.account.empty();
+                return Ok(Place::Over);
+            }
+            Stop::Nothing => return Self::rest(row, drain, tally),
+            Stop::Held(meta) => meta,
+        };
+        if tally.left == 0 {
+            let goes_on = drain.account.covers(meta.cost());
+            return Ok(if goes_on { Place::Again } else { Place::Over });
+        }
+        if let Some(turns) = drain.account.end_short(meta.cost(), profile.quantum, refill.shift) {
+            findings.needs(turns);
+        }
+        Ok(Place::Over)
     }
 
     /// What becomes of a lane without a published job.
-    fn rest<T>(
-        &mut self,
-        lanes: &Lanes<T>,
-        row: &Row,
-        drain: &mut Drain,
-        tally: &mut Tally<'_, T>,
-    ) -> Place {
+    fn rest<T>(row: &Row, drain: &mut Drain, tally: &mut Tally<'_, T>) -> Result<Place, Drain> {
         if drain.head.rest(&row.tail) == Rest::Busy {
             tally.stalled = true;
-            return Place::Over;
+            return Ok(Place::Over);
         }
         drain.account.empty();
-        if tally.linger && drain.account.linger() {
-            return Place::Over;
-        }
-        if !drain.head.deactivate(&row.tail, &lanes.pool, &mut self.returns) {
-            return Place::Over;
-        }
-        drain.account.rest();
-        Place::Gone
+        Err(drain.leave())
     }
 
     #[inline]
@@ -344,11 +391,19 @@ impl Seat {
         (jobs, cost): (u32, u64),
     ) {
         if self.observed {
-            let generation = row.generation.load(Relaxed) as u16;
+            let generation = row.drained.generation.load(Relaxed) as u16;
             let tenant = Tenant::new(lane, generation, lanes.number);
             self.visits.push(Visit { tenant, jobs, cost, quantum: profile.quantum.units() });
         }
     }
+}
+
+/// Notes how long a stamped job waited.
+#[cold]
+fn time_wait(stamp: Stamp, now: Nanos, tier: u32, log: &mut DelayLog, delays: &Delays) -> Waited {
+    let age = stamp.age(now.0);
+    log.note(delays, tier, Kind::Queue, age);
+    Waited::nanos(age)
 }
 
 /// Where a visited lane goes.
@@ -377,6 +432,13 @@ impl Barren {
         }
         self.rounds > BARREN_ROUNDS
     }
+}
+
+/// Asks for the first job of a lane that is visited soon.
+#[inline]
+fn prefetch_job<T>(lanes: &Lanes<T>, right: &mut DrainRight) {
+    let row = lanes.table.row(right.lane());
+    row.drained.drain.open(right, |drain| drain.head.prefetch(&row.tail, &lanes.pool));
 }
 
 /// Brings the rows of a claim's lanes close: with many lanes each would be a cache miss.

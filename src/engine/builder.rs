@@ -1,13 +1,12 @@
+use super::Engine;
 use super::observe::{Observer, PanicReport};
 use super::shared::{PanicHook, Shared};
 use super::threads;
-use super::{Engine, Owner};
 use crate::claim::Grant;
 use crate::clock::Clock;
 use crate::dispatch::Lanes;
 use crate::park::dormitory;
 use crate::policy::Policy;
-use crate::sync::Mutex;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -137,8 +136,7 @@ impl<T: Send + 'static> Builder<T> {
     /// # Errors
     /// [`StartError::Workers`].
     pub fn build(self) -> Result<Engine<T>, StartError> {
-        let shared = Arc::new(self.into_shared()?);
-        Ok(Engine { owner: Arc::new(Owner { shared, threads: Mutex::new(Vec::new()) }) })
+        Ok(Engine::new(self.into_shared()?))
     }
 
     /// Makes an engine that runs `handler` on threads of its own, one per worker.
@@ -150,13 +148,10 @@ impl<T: Send + 'static> Builder<T> {
         handler: impl Fn(Grant<T>) + Send + Sync + 'static,
     ) -> Result<Engine<T>, StartError> {
         let pin = self.pin;
-        let shared = Arc::new(self.into_shared()?);
-        let engine = Engine {
-            owner: Arc::new(Owner { shared: Arc::clone(&shared), threads: Mutex::new(Vec::new()) }),
-        };
+        let engine = Engine::new(self.into_shared()?);
         // On an error the engine drops here, which stops and joins what has started.
         let mut threads = engine.owner.threads.lock().expect("nobody else has seen the engine");
-        let started = threads::start(&shared, Arc::new(handler), pin, &mut threads);
+        let started = threads::start(&engine.shared, Arc::new(handler), pin, &mut threads);
         drop(threads);
         started.map(|()| engine)
     }

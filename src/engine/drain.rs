@@ -4,6 +4,7 @@ use super::job::Job;
 use super::shared::Shared;
 use super::{Engine, Owner};
 use crate::claim::Grant;
+use crate::sync::Outbox;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::tenant::Tenant;
 use crossbeam_deque::{Steal, Stealer};
@@ -14,8 +15,11 @@ use std::time::{Duration, Instant};
 /// Longest pause between two looks at whether all is done: grants that end on foreign threads
 /// tell nobody.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Jobs handed back at a time.
+const COLLECT_JOBS: u32 = 1_024;
 /// How long a drain waits for producers that have reserved a place and not finished.
-const PRODUCERS_GRACE: Duration = Duration::from_millis(10);
+const PRODUCERS_GRACE: Duration =
+    Duration::from_millis(if cfg!(fairlane_loom) { 1 << 40 } else { 10 });
 
 /// What a drain found. Every job accepted since the start is in exactly one of the four numbers.
 #[non_exhaustive]
@@ -60,7 +64,7 @@ impl<T: Send + 'static> Engine<T> {
     /// later, when there is nothing more to hand back. An engine without threads needs its workers
     /// to go on pulling meanwhile.
     pub fn drain(&self, timeout: Duration) -> DrainReport<T> {
-        let shared = &self.owner.shared;
+        let shared = &self.shared;
         shared.stop_intake();
         shared.wait_until_done(timeout, u64::from(super::threads::is_home(shared)));
         shared.stop_workers();
@@ -127,16 +131,16 @@ impl<T: Send + 'static> Shared<T> {
         let mut seat = self.sit_down(self.desks.len() - 1);
         seat.observed = false;
         let before = returned.len();
-        let mut batch = Vec::new();
+        let mut batch = Outbox::with_capacity(COLLECT_JOBS as usize);
         let mut patience = Instant::now() + PRODUCERS_GRACE;
         loop {
             let now = self.clock.now();
-            match seat.tick(&self.lanes, now, u32::MAX, &mut batch) {
+            match seat.tick(&self.lanes, now, COLLECT_JOBS, &mut batch) {
                 crate::dispatch::Tick::Granted(_) => patience = Instant::now() + PRODUCERS_GRACE,
                 _ if self.is_empty() || Instant::now() >= patience => break,
                 _ => crate::sync::yield_now(),
             }
-            returned.extend(batch.drain(..).map(give_back));
+            returned.extend(batch.drain().map(give_back));
         }
         seat.settle_down(&self.lanes);
         self.taken_back.fetch_add((returned.len() - before) as u64, Relaxed);

@@ -17,7 +17,7 @@ pub use observe::{Observer, PanicReport, Served};
 pub use submit::TenantError;
 pub use worker::{Worker, WorkerError};
 
-use crate::dispatch::PlanError;
+use crate::dispatch::{Lanes, PlanError};
 use crate::policy::Policy;
 use crate::sync::Mutex;
 use shared::Shared;
@@ -32,11 +32,18 @@ use std::thread::JoinHandle;
 /// still waits is dropped.
 pub struct Engine<T: Send + 'static> {
     owner: Arc<Owner<T>>,
+    /// The same as the owner's. Here because each pointer on the way in costs a submission.
+    shared: Arc<Shared<T>>,
+    lanes: Arc<Lanes<T>>,
 }
 
 impl<T: Send + 'static> Clone for Engine<T> {
     fn clone(&self) -> Self {
-        Engine { owner: Arc::clone(&self.owner) }
+        Engine {
+            owner: Arc::clone(&self.owner),
+            shared: Arc::clone(&self.shared),
+            lanes: Arc::clone(&self.lanes),
+        }
     }
 }
 
@@ -108,32 +115,34 @@ impl<T: Send + 'static> Engine<T> {
     /// # Cost
     /// A pass over all tenants; workers and submitters do not wait for it.
     pub fn set_policy(&self, policy: Policy) -> Result<(), SetPolicyError> {
-        Ok(self.shared().set_policy(policy)?)
+        Ok(self.shared.set_policy(policy)?)
     }
 
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        self.shared().lanes.plan.load().policy.clone()
+        self.shared.lanes.plan.load().policy.clone()
     }
 
     /// What the engine has done and what waits, at this moment. Costs a pass over all tenants.
     #[must_use]
     pub fn snapshot(&self) -> crate::stats::Snapshot {
-        self.shared().snapshot()
+        self.shared.snapshot()
     }
 
-    fn shared(&self) -> &Arc<Shared<T>> {
-        &self.owner.shared
+    fn new(shared: Shared<T>) -> Self {
+        let shared = Arc::new(shared);
+        let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::new(Vec::new()) };
+        Engine { owner: Arc::new(owner), lanes: Arc::clone(&shared.lanes), shared }
     }
 }
 
 impl<T: Send + 'static> fmt::Debug for Engine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lanes = &self.shared().lanes;
+        let lanes = &self.shared.lanes;
         f.debug_struct("Engine")
             .field("tenants", &lanes.table.used())
-            .field("workers", &self.shared().desks.len())
+            .field("workers", &self.shared.desks.len())
             .field("sleeping", &lanes.sleepers.count())
             .finish_non_exhaustive()
     }

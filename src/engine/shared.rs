@@ -90,10 +90,9 @@ impl Desk {
         let mut ledgers = self.ledgers.lock().expect("no code panics under this lock");
         let mut closed = 0;
         ledgers.open.retain(|old| {
-            let (lent, ended) = old.counts();
-            let finished = old.is_orphaned() && lent == ended;
-            closed += if finished { lent } else { 0 };
-            !finished
+            let settled = old.settled();
+            closed += settled.unwrap_or(0);
+            settled.is_none()
         });
         ledgers.closed += closed;
         ledgers.open.push(ledger);

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::job::{Accepted, Batch, Job, Kind, Refused};
 use super::shared::Shared;
+use crate::dispatch::Lanes;
 use crate::error::Reason;
 use crate::ring::{Door, ReserveError, Stamp, distance};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -47,15 +48,15 @@ impl<T: Send + 'static> Engine<T> {
     /// # Concurrency
     /// Looking up a known name never blocks; a new one takes a lock.
     pub fn tenant(&self, name: &str, tier: &str) -> Result<Tenant, TenantError> {
-        self.owner.shared.tenant(name, tier)
+        self.shared.tenant(name, tier)
     }
 
     /// The kind of job that the policy's `[costs]` calls `name`.
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<Kind> {
-        let plan = self.owner.shared.lanes.plan.load();
+        let plan = self.shared.lanes.plan.load();
         let number = plan.kinds.iter().position(|kind| kind == name)?;
-        Some(Kind { number: number as u16, engine: self.owner.shared.lanes.number })
+        Some(Kind { number: number as u16, engine: self.shared.lanes.number })
     }
 
     /// Queues a job for a tenant. Never blocks.
@@ -68,13 +69,13 @@ impl<T: Send + 'static> Engine<T> {
     /// idle and joins the rotation.
     #[inline]
     pub fn submit(&self, tenant: Tenant, job: impl Into<Job<T>>) -> Result<Accepted, Refused<T>> {
-        self.owner.shared.submit(tenant, job.into())
+        self.shared.submit(&self.lanes, tenant, job.into())
     }
 
     /// Queues jobs in order, with one read-modify-write for up to 64 of them; stops at the first
     /// that is refused.
     pub fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
-        self.owner.shared.submit_batch(tenant, jobs)
+        self.shared.submit_batch(tenant, jobs)
     }
 
     /// Queues a job; when the tenant's queue or the engine is full, waits for room until
@@ -89,14 +90,14 @@ impl<T: Send + 'static> Engine<T> {
         job: impl Into<Job<T>>,
         deadline: Instant,
     ) -> Result<Accepted, Refused<T>> {
-        self.owner.shared.submit_blocking(tenant, job.into(), deadline)
+        self.shared.submit_blocking(tenant, job.into(), deadline)
     }
 
     /// How many jobs of its tenant are ahead of an accepted one, itself included: 1 is next.
     /// `None` once it has been handed to a worker, or its tenant was given up.
     #[must_use]
     pub fn position(&self, accepted: &Accepted) -> Option<u32> {
-        self.owner.shared.position(accepted)
+        self.shared.position(accepted)
     }
 
     /// How long an accepted job will wait from now, if the load stays as it is:
@@ -108,7 +109,7 @@ impl<T: Send + 'static> Engine<T> {
     /// A pass over the backlogged tenants.
     #[must_use]
     pub fn estimated_wait(&self, accepted: &Accepted) -> Option<Duration> {
-        self.owner.shared.estimated_wait(accepted)
+        self.shared.estimated_wait(accepted)
     }
 }
 
@@ -147,15 +148,20 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     #[inline]
-    fn submit(&self, tenant: Tenant, job: Job<T>) -> Result<Accepted, Refused<T>> {
-        let cost = match self.check(tenant, &job) {
+    fn submit(
+        &self,
+        lanes: &Lanes<T>,
+        tenant: Tenant,
+        job: Job<T>,
+    ) -> Result<Accepted, Refused<T>> {
+        let cost = match self.check(lanes, tenant, &job) {
             Ok(cost) => cost,
             Err((reason, detail)) => return Err(self.refuse(job, None, reason, detail)),
         };
-        let row = self.lanes.table.row(tenant.slot());
-        let door = self.door(tenant, row);
-        let stamp = self.stamp(row);
-        let ticket = match row.tail.reserve(&self.lanes.pool, door) {
+        let row = lanes.table.row(tenant.slot());
+        let door = door(tenant, row);
+        let stamp = self.stamp(lanes, row);
+        let ticket = match row.tail.reserve(&lanes.pool, door) {
             Ok(ticket) => ticket,
             Err(error) => {
                 let (reason, detail) = self.why(error, door.bound);
@@ -165,7 +171,7 @@ impl<T: Send + 'static> Shared<T> {
         let (place, activates) = (ticket.position(), ticket.activates);
         ticket.publish(cost, stamp, job.payload);
         if activates {
-            self.lanes.activate(tenant.slot());
+            lanes.activate(tenant.slot());
         }
         if self.observer.is_some() {
             self.tell_enqueued(tenant, row);
@@ -173,19 +179,15 @@ impl<T: Send + 'static> Shared<T> {
         Ok(Accepted { tenant, place })
     }
 
-    #[inline]
-    fn door<'a>(&self, tenant: Tenant, row: &'a Row) -> Door<'a> {
-        Door {
-            generation: tenant.generation(),
-            bound: row.bound.load(Relaxed),
-            head: &row.drained.head_seen,
-        }
-    }
-
     /// Checks what needs no tenant state, and resolves the cost.
     #[inline]
-    fn check(&self, tenant: Tenant, job: &Job<T>) -> Result<u32, (Reason, (u64, u64))> {
-        if tenant.engine() != self.lanes.number {
+    fn check(
+        &self,
+        lanes: &Lanes<T>,
+        tenant: Tenant,
+        job: &Job<T>,
+    ) -> Result<u32, (Reason, (u64, u64))> {
+        if tenant.engine() != lanes.number {
             return Err((Reason::StaleTenant, (0, 0)));
         }
         let cost = match job.kind {
@@ -207,8 +209,8 @@ impl<T: Send + 'static> Shared<T> {
 
     /// The moment of acceptance, for a job that is to be timed.
     #[inline]
-    fn stamp(&self, row: &Row) -> Stamp {
-        if row.tail.look().tail() & self.lanes.stamp_mask.load(Relaxed) == 0 {
+    fn stamp(&self, lanes: &Lanes<T>, row: &Row) -> Stamp {
+        if row.tail.look().tail() & lanes.stamp_mask.load(Relaxed) == 0 {
             Stamp::at(self.clock.now().0)
         } else {
             Stamp::NONE
@@ -252,7 +254,7 @@ impl<T: Send + 'static> Shared<T> {
         let mut jobs = std::collections::VecDeque::from(jobs);
         let mut accepted = 0;
         while let Some(job) = jobs.front() {
-            let checked = self.check(tenant, job);
+            let checked = self.check(&self.lanes, tenant, job);
             let taken = checked.and_then(|_| self.submit_some(tenant, &mut jobs));
             match taken {
                 Ok(count) => accepted += count,
@@ -278,16 +280,17 @@ impl<T: Send + 'static> Shared<T> {
         jobs: &mut std::collections::VecDeque<Job<T>>,
     ) -> Result<usize, (Reason, (u64, u64))> {
         let row = self.lanes.table.row(tenant.slot());
-        let door = self.door(tenant, row);
-        let good = jobs.iter().take_while(|job| self.check(tenant, job).is_ok()).count();
+        let door = door(tenant, row);
+        let good =
+            jobs.iter().take_while(|job| self.check(&self.lanes, tenant, job).is_ok()).count();
         let wanted = u32::try_from(good).unwrap_or(u32::MAX);
-        let stamp = self.stamp(row);
+        let stamp = self.stamp(&self.lanes, row);
         let reserved = row.tail.reserve_span(&self.lanes.pool, door, wanted);
         let mut span = reserved.map_err(|error| self.why(error, door.bound))?;
         let (activates, count) = (span.activates, span.len() as usize);
         while let Some(ticket) = span.next_ticket() {
             let job = jobs.pop_front().expect("no more positions than jobs were asked for");
-            let cost = self.check(tenant, &job).unwrap_or(job.cost.max(1));
+            let cost = self.check(&self.lanes, tenant, &job).unwrap_or(job.cost.max(1));
             ticket.publish(cost, stamp, job.payload);
         }
         if activates {
@@ -305,7 +308,7 @@ impl<T: Send + 'static> Shared<T> {
         job: Job<T>,
         deadline: Instant,
     ) -> Result<Accepted, Refused<T>> {
-        let mut refused = match self.submit(tenant, job) {
+        let mut refused = match self.submit(&self.lanes, tenant, job) {
             Err(refused) if waits(refused.reason) => refused,
             done => return done,
         };
@@ -316,7 +319,7 @@ impl<T: Send + 'static> Shared<T> {
             }
             let mut job = Some(refused.into_job());
             let done = self.lanes.crowd.wait(tenant.slot(), left, || {
-                match self.submit(tenant, job.take().expect("offered once")) {
+                match self.submit(&self.lanes, tenant, job.take().expect("offered once")) {
                     Err(again) if waits(again.reason) => {
                         job = Some(again.into_job());
                         None
@@ -328,7 +331,7 @@ impl<T: Send + 'static> Shared<T> {
                 return done;
             }
             let job = job.expect("given back by the attempt");
-            refused = match self.submit(tenant, job) {
+            refused = match self.submit(&self.lanes, tenant, job) {
                 Err(refused) if waits(refused.reason) => refused,
                 done => return done,
             };
@@ -369,6 +372,15 @@ impl<T: Send + 'static> Shared<T> {
         let rounds = (ahead / own).ceil();
         let rate = cost as f64 / elapsed;
         Duration::try_from_secs_f64(rounds * all.max(own) / rate).ok()
+    }
+}
+
+#[inline]
+fn door(tenant: Tenant, row: &Row) -> Door<'_> {
+    Door {
+        generation: tenant.generation(),
+        bound: row.bound.load(Relaxed),
+        head: &row.drained.head_seen,
     }
 }
 

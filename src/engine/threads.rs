@@ -6,6 +6,7 @@ use crate::claim::Grant;
 use crate::dispatch::{Seat, Tick};
 use crate::park::Bed;
 use crate::stats::Kind;
+use crate::sync::Outbox;
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::fence;
 use core_affinity::CoreId;
@@ -39,7 +40,7 @@ struct Runner<T: Send + 'static> {
     seat: Seat,
     bed: Bed,
     handler: Handler<T>,
-    batch: Vec<Grant<T>>,
+    batch: Outbox<Grant<T>>,
     shelf: Shelf<Grant<T>>,
     /// Everybody's shelves, this worker's included.
     shelves: Arc<[Stealer<Grant<T>>]>,
@@ -114,7 +115,7 @@ impl<T: Send + 'static> Place<T> {
             index: self.index,
             bed: bed.expect("each place is taken once"),
             handler: self.handler,
-            batch: Vec::with_capacity(SHELF_JOBS as usize),
+            batch: Outbox::with_capacity(SHELF_JOBS as usize),
             shelf: self.shelf,
             shelves: self.shelves,
             idle_looks: if spare_cores { IDLE_LOOKS } else { 0 },
@@ -152,14 +153,14 @@ impl<T: Send + 'static> Runner<T> {
         if self.shelves.len() == 1 || self.batch.len() == 1 {
             self.call_others();
             let mut batch = std::mem::take(&mut self.batch);
-            for grant in batch.drain(..) {
+            for grant in batch.drain() {
                 self.run(grant);
             }
             self.batch = batch;
             return;
         }
         // Granted and not started: whoever has nothing to do may take it over.
-        self.batch.drain(..).for_each(|grant| self.shelf.push(grant));
+        self.batch.drain().for_each(|grant| self.shelf.push(grant));
         fence(SeqCst);
         self.shared.lanes.sleepers.wake_one();
         while let Some(grant) = self.shelf.pop() {

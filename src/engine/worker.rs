@@ -5,6 +5,7 @@ use super::shared::Shared;
 use crate::claim::Grant;
 use crate::dispatch::{Seat, Tick};
 use crate::park::Bed;
+use crate::sync::Outbox;
 use crate::units::Nanos;
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub struct Worker<T: Send + 'static> {
     /// Always there until the worker drops.
     bed: Option<Bed>,
     index: usize,
-    batch: Vec<Grant<T>>,
+    batch: Outbox<Grant<T>>,
     /// Consecutive times that only unfinished producers were left.
     stalls: u32,
 }
@@ -59,7 +60,7 @@ impl<T: Send + 'static> Engine<T> {
     /// # Errors
     /// [`WorkerError::AllTaken`], always so on an engine that runs threads of its own.
     pub fn worker(&self) -> Result<Worker<T>, WorkerError> {
-        let shared = &self.owner.shared;
+        let shared = &self.shared;
         let workers = shared.desks.len() - 1;
         let free = shared.desks[..workers].iter().enumerate().find_map(|(index, desk)| {
             let bed = desk.bed.lock().expect("no code panics under this lock").take()?;
@@ -71,7 +72,7 @@ impl<T: Send + 'static> Engine<T> {
             seat: shared.sit_down(index),
             bed: Some(bed),
             index,
-            batch: Vec::with_capacity(64),
+            batch: Outbox::with_capacity(64),
             stalls: 0,
         })
     }
@@ -97,16 +98,17 @@ impl<T: Send + 'static> Worker<T> {
     #[inline]
     pub fn tick(&mut self, now: Nanos, most: usize) -> std::vec::Drain<'_, Grant<T>> {
         self.fill(now, most);
-        self.batch.drain(..)
+        self.batch.drain()
     }
 
     fn fill(&mut self, now: Nanos, most: usize) -> Tick {
-        self.batch.clear();
         if self.shared.is_stopped() {
+            self.batch.prepare(0);
             return Tick::Idle;
         }
-        let most = most.min(BATCH_MAX) as u32;
-        let tick = self.seat.tick(&self.shared.lanes, now, most, &mut self.batch);
+        let most = most.min(BATCH_MAX);
+        self.batch.prepare(most);
+        let tick = self.seat.tick(&self.shared.lanes, now, most as u32, &mut self.batch);
         if self.seat.observed && !self.seat.visits.is_empty() {
             self.shared.tell_served(self.index, &self.seat, now);
         }
@@ -126,7 +128,7 @@ impl<T: Send + 'static> Worker<T> {
             };
             if matches!(tick, Tick::Granted(_)) || left.is_zero() || self.shared.is_stopped() {
                 self.stalls = 0;
-                return self.batch.drain(..);
+                return self.batch.drain();
             }
             self.rest(tick, left);
         }

@@ -1,7 +1,7 @@
 //! Threads that wait for room in a lane.
 
-use crate::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst, fence};
-use crate::sync::{Mutex, Parker, Unparker};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed, fence};
+use crate::sync::{Mutex, Parker, Unparker, mutant, ord};
 use std::time::Duration;
 
 /// Submitters that were refused for want of room and wait for it, oldest first.
@@ -44,9 +44,10 @@ impl Crowd {
     ) -> Option<R> {
         let parker = Parker::new();
         let ticket = self.enter(lane, parker.unparker().clone());
-        // Either this attempt sees the room, or whoever made it sees the announcement.
-        fence(SeqCst);
-        let result = attempt();
+        // ORDERING(crowd.fence): either this attempt sees the room, or whoever made it sees the
+        // announcement; pairs with dispatch.room_fence and rotation.insert_fence.
+        fence(ord!("crowd.fence", SeqCst => AcqRel));
+        let result = if mutant!("crowd.no_retry") { None } else { attempt() };
         if result.is_none() {
             parker.park_timeout(limit);
         }

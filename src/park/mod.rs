@@ -54,6 +54,10 @@ impl Sleepers {
                 return false;
             }
             let bit = asleep & asleep.wrapping_neg();
+            if mutant!("park.wake_by_look") {
+                self.unparkers[group * 64 + bit.trailing_zeros() as usize].unpark();
+                return true;
+            }
             // ORDERING(park.wake): AcqRel; pairs with park.announce: one waker per sleeper.
             if word.fetch_and(!bit, ord!("park.wake", AcqRel => Relaxed)) & bit != 0 {
                 self.unparkers[group * 64 + bit.trailing_zeros() as usize].unpark();
@@ -77,13 +81,15 @@ impl Sleepers {
     fn announce(&self, seat: usize) {
         // ORDERING(park.announce): AcqRel; pairs with park.wake.
         self.asleep[seat / 64].fetch_or(1 << (seat % 64), ord!("park.announce", AcqRel => Relaxed));
-        // Either the look that follows sees the work, or the waker sees the bit.
+        // ORDERING(park.fence): either the look that follows sees the work, or the waker sees the
+        // bit; pairs with rotation.insert_fence.
         fence(ord!("park.fence", SeqCst => AcqRel));
     }
 
     /// Withdraws the announcement. `false` when somebody has taken it as the one to wake.
     fn withdraw(&self, seat: usize) -> bool {
         let bit = 1 << (seat % 64);
+        // ORDERING(park.wake): AcqRel; pairs with park.announce.
         self.asleep[seat / 64].fetch_and(!bit, ord!("park.wake", AcqRel => Relaxed)) & bit != 0
     }
 }

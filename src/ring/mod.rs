@@ -1,9 +1,12 @@
 #![doc = include_str!("README.md")]
 
-mod lane;
+mod head;
 mod pool;
+mod span;
+mod tail;
 mod word;
 
-pub(crate) use lane::{Door, Front, Head, ReserveError, Rest, SPAN_MAX, Span, Tail, Ticket, depth};
+pub(crate) use head::{Head, Rest, Stop};
 pub(crate) use pool::{BLOCKS_MAX, Pool, Returns, prefetch_line};
-pub(crate) use word::{Meta, Stamp, Word, distance};
+pub(crate) use tail::{Door, ReserveError, Tail, depth};
+pub(crate) use word::{Stamp, distance};

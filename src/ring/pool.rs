@@ -1,14 +1,15 @@
 //! Blocks of slots, shared by all lanes of an engine: the engine-wide bound.
 
-use super::word::{BlockId, Meta, NO_BLOCK, TAG_MAX};
+use super::word::{BlockId, NO_BLOCK, TAG_MAX};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
-use crate::sync::{CachePadded, TryLock, UnsafeCell, ord, spin, thread_number};
+use crate::sync::{CachePadded, TryLock, UnsafeCell, mutant, ord, spin, thread_number};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 /// Where one job waits.
+
 pub(super) struct Slot<T> {
     /// What the slot holds, and for which use of its block. Stored by the producer that reserved
     /// the slot; read by the lane's drainer.
@@ -46,14 +47,79 @@ impl Header {
     }
 }
 
+/// A block in memory. Numbers come from [`Pool::take`], so its chunk has been initialised, and it
+/// lives as long as the pool.
+pub(super) struct Block<'a, T> {
+    base: *mut u8,
+    slots: *mut u8,
+    mask: u32,
+    pool: PhantomData<&'a Pool<T>>,
+}
+
+impl<T> Clone for Block<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Block<'_, T> {}
+
+impl<'a, T> Block<'a, T> {
+    #[inline]
+    pub(super) fn header(self) -> &'a Header {
+        // SAFETY: the header stands at the block's start, initialised by `new_chunk`.
+        unsafe { &*self.base.cast::<Header>() }
+    }
+
+    /// The slot that position `pos` falls on.
+    #[inline]
+    pub(super) fn slot(self, pos: u32) -> &'a Slot<T> {
+        let slot = self.slots.cast::<Slot<T>>().wrapping_add((pos & self.mask) as usize);
+        // SAFETY: the masked position is one of the block's slots, initialised by `new_chunk`.
+        unsafe { &*slot }
+    }
+
+    /// The slots from the one that `pos` falls on to the last.
+    #[inline]
+    pub(super) fn slots_from(self, pos: u32) -> &'a [Slot<T>] {
+        let first = (pos & self.mask) as usize;
+        let slots = self.slots.cast::<Slot<T>>().wrapping_add(first);
+        // SAFETY: the slots of a block lie side by side, initialised by `new_chunk`.
+        unsafe { std::slice::from_raw_parts(slots, self.mask as usize + 1 - first) }
+    }
+
+    /// Asks the processor to fetch the whole block, which another thread wrote last.
+    #[inline]
+    pub(super) fn prefetch_all(self) {
+        let bytes = (self.mask as usize + 1) * size_of::<Slot<T>>();
+        (0..bytes).step_by(64).for_each(|at| prefetch_line(self.slots.wrapping_add(at)));
+    }
+
+    /// The same, to write into it.
+    #[inline]
+    fn prefetch_for_writing(self) {
+        let bytes = (self.mask as usize + 1) * size_of::<Slot<T>>();
+        (0..bytes).step_by(64).for_each(|at| prefetch_line_to_write(self.slots.wrapping_add(at)));
+    }
+
+    /// Asks the processor to fetch the slot that `pos` falls on.
+    #[inline]
+    pub(super) fn prefetch(self, pos: u32) {
+        let slot = self.slots.cast::<Slot<T>>().wrapping_add((pos & self.mask) as usize);
+        prefetch_line(slot.cast());
+    }
+}
+
 /// Blocks per chunk of memory taken from the allocator.
 const CHUNK_BLOCKS: u32 = 256;
 /// Threads that submit spread over this many free chains.
-const STRIPES: usize = 16;
+const STRIPES: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
 /// A chain moves between threads as one; longer chains cost fewer RMWs and strand more blocks.
 const CHAIN_MAX: u32 = 16;
 /// Blocks a lane may hold and still count as light, when blocks are smaller than this many jobs.
 const LIGHT_JOBS: u32 = 8;
+/// Blocks of a pool that is exact to the block.
+const SMALL_POOL: u32 = 512;
 
 /// The most blocks a pool can number.
 pub(crate) const BLOCKS_MAX: u32 = NO_BLOCK - 1;
@@ -109,8 +175,15 @@ unsafe impl<T: Send> Sync for Pool<T> {}
 unsafe impl<T: Send> Send for Pool<T> {}
 
 impl<T> Pool<T> {
-    /// Makes a pool of `blocks_max` blocks of `slots` slots (a power of two in `1..=32`).
-    pub(crate) fn new(slots: u32, blocks_max: u32) -> Self {
+    /// Makes a pool of `blocks_max` blocks of `slots` slots (a power of two in `1..=32`) that
+    /// up to `drainers` threads give blocks back to.
+    pub(crate) fn new(slots: u32, blocks_max: u32, drainers: u32) -> Self {
+        Pool::shaped(slots, blocks_max, chain_len(blocks_max, drainers), STRIPES)
+    }
+
+    /// The same with chains of `chain_len` blocks and `stripes` of them at hand, so that models
+    /// are small.
+    pub(crate) fn shaped(slots: u32, blocks_max: u32, chain_len: u32, stripes: usize) -> Self {
         assert!(slots.is_power_of_two() && slots <= 32, "slots per block: a power of two to 32");
         assert!((1..=BLOCKS_MAX).contains(&blocks_max), "blocks: 1..={BLOCKS_MAX}");
         let chunk_blocks = CHUNK_BLOCKS.min(blocks_max);
@@ -128,13 +201,11 @@ impl<T> Pool<T> {
             slots_offset,
             mask: slots - 1,
             blocks_max,
-            chain_len: chain_len(blocks_max),
+            chain_len,
             depot: CachePadded::new(AtomicU64::new(u64::from(NO_BLOCK))),
             carved: CachePadded::new(AtomicU32::new(0)),
             out: CachePadded::new(AtomicU32::new(0)),
-            stripes: (0..stripe_count())
-                .map(|_| CachePadded::new(TryLock::new(Chain::EMPTY)))
-                .collect(),
+            stripes: (0..stripes).map(|_| CachePadded::new(TryLock::new(Chain::EMPTY))).collect(),
             _owns: PhantomData,
         }
     }
@@ -155,45 +226,33 @@ impl<T> Pool<T> {
         self.out.load(Relaxed)
     }
 
+    /// The block numbered `id`.
     #[inline]
-    fn base(&self, id: BlockId) -> *mut u8 {
-        // Chunk 0 is the whole pool when it is small, so the divisor is a constant otherwise.
+    pub(super) fn block(&self, id: BlockId) -> Block<'_, T> {
         let (chunk, place) = (id / CHUNK_BLOCKS, id % CHUNK_BLOCKS);
         // ORDERING(pool.chunk): Acquire; pairs with pool.install. The thread that passed the id
         // on has seen the chunk, so this is for the formality of a fresh load.
-        let chunk = self.chunks[chunk as usize].load(Ordering::Acquire);
+        let chunk = self.chunks[chunk as usize].load(ord!("pool.chunk", Acquire => Relaxed));
         debug_assert!(!chunk.is_null(), "block {id} was never carved");
-        chunk.wrapping_add(place as usize * self.block_bytes)
+        let base = chunk.wrapping_add(place as usize * self.block_bytes);
+        Block {
+            base,
+            slots: base.wrapping_add(self.slots_offset),
+            mask: self.mask,
+            pool: PhantomData,
+        }
     }
 
     #[inline]
-    pub(super) fn header(&self, id: BlockId) -> &Header {
-        // SAFETY: a block id comes from `take`, after its chunk was initialised by `carve`; the
-        // header stands at the block's start and the chunk lives as long as the pool.
-        unsafe { &*self.base(id).cast::<Header>() }
-    }
-
-    /// The slot of `id` that position `pos` falls on.
-    #[inline]
-    pub(super) fn slot(&self, id: BlockId, pos: u32) -> &Slot<T> {
-        let offset = self.slots_offset + (pos & self.mask) as usize * size_of::<Slot<T>>();
-        let slot = self.base(id).wrapping_add(offset).cast::<Slot<T>>();
-        // SAFETY: as in `header`; the masked position is one of the block's slots.
-        unsafe { &*slot }
-    }
-
-    /// Asks the processor to fetch the slot that `pos` falls on.
-    #[inline]
-    pub(super) fn prefetch(&self, id: BlockId, pos: u32) {
-        let offset = self.slots_offset + (pos & self.mask) as usize * size_of::<Slot<T>>();
-        prefetch_line(self.base(id).wrapping_add(offset));
+    fn header(&self, id: BlockId) -> &Header {
+        self.block(id).header()
     }
 
     /// Takes a block for a lane, ready for use under a new tag.
     ///
     /// `held` is the number of blocks the lane has now. The last eighth of the pool is open only
     /// to lanes that hold at most one block (or eight jobs' worth, when blocks are smaller).
-    pub(super) fn take(&self, held: u32) -> Option<BlockId> {
+    pub(crate) fn take(&self, held: u32) -> Option<BlockId> {
         if self.is_heavy(held) && self.is_scarce() {
             return None;
         }
@@ -237,19 +296,22 @@ impl<T> Pool<T> {
     /// run out, the slots are wiped once.
     fn begin_use(&self, id: BlockId) {
         let header = self.header(id);
-        let tag = header.tag() + 1;
-        if tag > TAG_MAX {
-            (0..=self.mask).for_each(|pos| self.slot(id, pos).meta.store(0, Relaxed));
+        let tag = header.tag();
+        if tag == TAG_MAX {
+            if !mutant!("pool.no_wipe") {
+                (0..=self.mask).for_each(|pos| self.block(id).slot(pos).meta.store(0, Relaxed));
+            }
             header.set_tag(1);
-        } else {
-            header.set_tag(tag);
+        } else if !(mutant!("pool.same_tag") && tag != 0) {
+            header.set_tag(tag + 1);
         }
         header.next.store(NO_BLOCK, Relaxed);
+        self.block(id).prefetch_for_writing();
     }
 
     /// Gives back a block that no lane refers to any more.
     #[inline]
-    pub(super) fn give(&self, returns: &mut Returns, id: BlockId) {
+    pub(crate) fn give(&self, returns: &mut Returns, id: BlockId) {
         self.header(id).next.store(returns.0.head, Relaxed);
         returns.0 = Chain { head: id, len: returns.0.len + 1 };
         if returns.0.len >= self.chain_len {
@@ -258,7 +320,7 @@ impl<T> Pool<T> {
     }
 
     /// Gives back a block taken in vain, straight to this thread's stripe when it is free.
-    pub(super) fn untake(&self, id: BlockId) {
+    pub(crate) fn untake(&self, id: BlockId) {
         let mine = thread_number() as usize % self.stripes.len();
         let header = self.header(id);
         let kept = self.stripes[mine].with(|chain| {
@@ -282,7 +344,7 @@ impl<T> Pool<T> {
         let mut top = self.depot.load(Relaxed);
         loop {
             header.set_link(top as u32 & NO_BLOCK);
-            let next = (top >> 24).wrapping_add(1) << 24 | u64::from(chain.head);
+            let next = changed(top, chain.head);
             // ORDERING(pool.give): Release publishes the links and all earlier use of the blocks;
             // pairs with pool.take.
             let pushed = self.depot.compare_exchange_weak(
@@ -308,7 +370,7 @@ impl<T> Pool<T> {
             if head == NO_BLOCK {
                 return None;
             }
-            let next = (top >> 24).wrapping_add(1) << 24 | u64::from(self.header(head).link());
+            let next = changed(top, self.header(head).link());
             let popped = self.depot.compare_exchange_weak(
                 top,
                 next,
@@ -427,6 +489,13 @@ impl<T> Drop for Pool<T> {
     }
 }
 
+/// The depot's word with `head` on top and the next count.
+#[inline]
+fn changed(top: u64, head: BlockId) -> u64 {
+    let count = (top >> 24).wrapping_add(u64::from(!mutant!("pool.no_count")));
+    count << 24 | u64::from(head)
+}
+
 /// The layout of a block of `slots` slots, and where the slots begin.
 fn block_layout<T>(slots: u32) -> (Layout, usize) {
     let slots = Layout::array::<Slot<T>>(slots as usize).expect("at most 32 slots");
@@ -434,14 +503,14 @@ fn block_layout<T>(slots: u32) -> (Layout, usize) {
     (block.pad_to_align(), offset)
 }
 
-/// Small pools move single blocks, so that every free one is found; large ones longer chains.
-fn chain_len(blocks_max: u32) -> u32 {
-    let share = (blocks_max / 4_096).clamp(1, CHAIN_MAX);
+/// Longer chains cost fewer RMWs, but blocks in a drainer's unfinished chain are out of reach: at
+/// most a sixteenth of the pool may be. Small pools move single blocks, so that every one is found.
+fn chain_len(blocks_max: u32, drainers: u32) -> u32 {
+    if blocks_max < SMALL_POOL {
+        return 1;
+    }
+    let share = (blocks_max / (16 * drainers)).clamp(1, CHAIN_MAX);
     1 << share.ilog2()
-}
-
-fn stripe_count() -> usize {
-    if cfg!(fairlane_loom) { 1 } else { STRIPES }
 }
 
 /// Asks the processor to fetch a line that is about to be read.
@@ -457,8 +526,15 @@ pub(crate) fn prefetch_line(at: *const u8) {
     let _ = at;
 }
 
-/// Whether `meta` was written in the block's current use.
+/// Asks the processor to fetch a line that is about to be written.
 #[inline]
-pub(super) fn is_current(meta: Meta, tag: u32) -> bool {
-    meta.tag() == tag
+fn prefetch_line_to_write(at: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(fairlane_loom)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a prefetch changes nothing; any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(fairlane_loom))))]
+    let _ = at;
 }

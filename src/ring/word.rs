@@ -1,5 +1,7 @@
 //! The two packed words of a lane: where producers stand, and what a slot says of its job.
 
+use crate::sync::mutant;
+
 /// A block number: 24 bits.
 pub(crate) type BlockId = u32;
 
@@ -12,14 +14,24 @@ const CLOSED_SHIFT: u32 = BLOCK_BITS + TAIL_BITS;
 const GENERATION_SHIFT: u32 = CLOSED_SHIFT + 1;
 const TAIL_MASK: u32 = (1 << TAIL_BITS) - 1;
 
-/// Positions count modulo this; a lane's bound stays far below it.
-#[cfg(test)]
+/// Positions count modulo this; a lane's bound stays far below half of it.
 pub(crate) const POSITIONS: u32 = 1 << TAIL_BITS;
 
 /// `to - from` on positions, which wrap at 23 bits; `from` must not be ahead of `to`.
 #[inline]
 pub(crate) const fn distance(from: u32, to: u32) -> u32 {
     to.wrapping_sub(from) & TAIL_MASK
+}
+
+/// Jobs from `head` to a `tail` that was read before it: none when the head has passed that tail,
+/// which says that the tail is out of date.
+#[inline]
+pub(super) fn backlog(head: u32, tail: u32) -> u32 {
+    if mutant!("ring.plain_compare") {
+        return tail.saturating_sub(head);
+    }
+    let jobs = distance(head, tail);
+    if jobs > POSITIONS / 2 && !mutant!("ring.stale_tail") { 0 } else { jobs }
 }
 
 /// The position after `pos`.
@@ -83,6 +95,18 @@ impl Word {
         self.block() == NO_BLOCK
     }
 
+    /// Whether a handle of `generation` may submit: it is the lane's, and the lane is open.
+    #[inline]
+    pub(crate) const fn is_open_for(self, generation: u16) -> bool {
+        self.0 >> CLOSED_SHIFT == (generation as u64) << 1
+    }
+
+    /// Whether the next position begins a block of `mask + 1` slots.
+    #[inline]
+    pub(crate) const fn needs_block(self, mask: u32) -> bool {
+        self.is_idle() || self.tail() & mask == 0
+    }
+
     /// The same lane with another tail and block.
     #[inline]
     pub(crate) const fn at(self, tail: u32, block: BlockId) -> Word {
@@ -90,6 +114,9 @@ impl Word {
         Word(keep | ((tail & TAIL_MASK) as u64) << BLOCK_BITS | block as u64)
     }
 }
+
+/// The cost that marks a slot without a job.
+pub(crate) const TOMBSTONE: u32 = 0;
 
 const COST_BITS: u32 = 20;
 const STAMP_BITS: u32 = 40;

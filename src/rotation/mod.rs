@@ -5,7 +5,7 @@ mod set;
 
 use crate::fair::Refill;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
-use crate::sync::{CachePadded, DrainRight, ord, spin};
+use crate::sync::{CachePadded, DrainRight, mutant, ord, spin};
 use cursor::{Cursor, Harvest};
 use set::LaneSet;
 
@@ -41,6 +41,9 @@ pub(crate) struct Claim {
     pub(crate) refill: Refill,
     /// Whether the lanes came from the fresh set.
     pub(crate) is_fresh: bool,
+    /// Whether the search hid lanes from others for a moment: somebody may have gone to sleep over
+    /// them, so the claimer wakes one. A `SeqCst` fence has been passed.
+    pub(crate) wakes: bool,
 }
 
 impl Claim {
@@ -86,20 +89,14 @@ pub(crate) struct Findings {
 impl Findings {
     /// The lane goes on with its turn at the next visit.
     #[inline]
-    pub(crate) fn again(&mut self, right: DrainRight) {
+    pub(crate) fn again(&mut self, right: &DrainRight) {
         self.again |= 1 << (right.lane() % 64);
     }
 
     /// The lane waits for its next turn.
     #[inline]
-    pub(crate) fn over(&mut self, right: DrainRight) {
+    pub(crate) fn over(&mut self, right: &DrainRight) {
         self.over |= 1 << (right.lane() % 64);
-    }
-
-    /// The lane has left the rotation.
-    #[inline]
-    pub(crate) fn gone(&mut self, right: DrainRight) {
-        drop(right);
     }
 
     /// Some lane's first job needs `turns` more turns.
@@ -143,7 +140,7 @@ impl Rotation {
     /// Whether no lane stands in the rotation. Lanes claimed by a worker are not counted: that
     /// worker puts them back and looks at the sleepers.
     pub(crate) fn is_empty(&self) -> bool {
-        self.fresh.find(0).is_none() && self.rounds.iter().all(|set| set.find(0).is_none())
+        self.fresh.look(0).is_none() && self.rounds.iter().all(|set| set.look(0).is_none())
     }
 
     /// Whether a fresh lane waits.
@@ -169,29 +166,39 @@ impl Rotation {
     ///
     /// Returns `None` when the rotation is empty. A claim must be put back before the next one.
     pub(crate) fn claim(&self, seat: usize, most: u32, shift: u32) -> Option<Claim> {
-        self.claim_fresh(seat, most).or_else(|| self.claim_in_round(seat, most, shift))
+        let mut wakes = false;
+        let claim = self
+            .claim_fresh(seat, most, &mut wakes)
+            .or_else(|| self.claim_in_round(seat, most, shift, &mut wakes));
+        claim.map(|claim| Claim { wakes, ..claim })
     }
 
-    /// Claims up to `most` fresh lanes.
-    pub(crate) fn claim_fresh(&self, seat: usize, most: u32) -> Option<Claim> {
-        let word = self.fresh.find(0)?;
+    fn claim_fresh(&self, seat: usize, most: u32, wakes: &mut bool) -> Option<Claim> {
+        let word = self.fresh.find(0, wakes)?;
         let mask = self.take(seat, &self.fresh, word, most)?;
-        Some(Claim { word, mask, refill: self.refill(), is_fresh: true })
+        Some(Claim { word, mask, refill: self.refill(), is_fresh: true, wakes: false })
     }
 
-    fn claim_in_round(&self, seat: usize, most: u32, shift: u32) -> Option<Claim> {
+    fn claim_in_round(
+        &self,
+        seat: usize,
+        most: u32,
+        shift: u32,
+        wakes: &mut bool,
+    ) -> Option<Claim> {
         loop {
             let cursor = self.cursor();
             let set = &self.rounds[cursor.parity()];
-            if let Some(word) = set.find(cursor.position()).or_else(|| set.find(0)) {
+            if let Some(word) = set.find(cursor.position(), wakes).or_else(|| set.find(0, wakes)) {
                 if let Some(mask) = self.take(seat, set, word, most) {
                     self.move_to(cursor, word);
-                    return Some(Claim { word, mask, refill: self.refill(), is_fresh: false });
+                    let refill = self.refill();
+                    return Some(Claim { word, mask, refill, is_fresh: false, wakes: false });
                 }
-            } else if self.rounds[cursor.parity() ^ 1].find(0).is_some() {
+            } else if self.rounds[cursor.parity() ^ 1].look(0).is_some() {
                 self.next_round(seat, cursor, shift);
             } else {
-                return self.claim_fresh(seat, most);
+                return self.claim_fresh(seat, most, wakes);
             }
             spin();
         }
@@ -214,6 +221,7 @@ impl Rotation {
     fn move_to(&self, cursor: Cursor, word: u32) {
         if cursor.position() != word {
             let next = cursor.at(word);
+            // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
             let _ = self.clockwork.cursor.compare_exchange(
                 cursor.0,
                 next.0,
@@ -226,6 +234,10 @@ impl Rotation {
     /// Begins the round after `cursor`'s, unless another worker has.
     fn next_round(&self, seat: usize, cursor: Cursor, shift: u32) {
         let next = cursor.next_round(self.leap(seat, cursor), shift);
+        if mutant!("rotation.advance_by_store") {
+            self.clockwork.cursor.store(next.0, Ordering::Release);
+            return;
+        }
         // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
         let _ = self.clockwork.cursor.compare_exchange(
             cursor.0,
@@ -243,7 +255,11 @@ impl Rotation {
             let harvest = Harvest(self.clockwork.harvest.load(Relaxed));
             match harvest.need_of(cursor.round()) {
                 None | Some(1) => return 1,
+                Some(need) if mutant!("rotation.leap_at_once") => return need,
                 Some(need) if !self.is_held_elsewhere(seat) => {
+                    if mutant!("rotation.no_second_look") {
+                        return need;
+                    }
                     // What the others noted before they let go counts too.
                     let harvest = Harvest(self.clockwork.harvest.load(Relaxed));
                     return harvest.need_of(cursor.round()).unwrap_or(1).min(need);

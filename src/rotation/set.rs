@@ -26,7 +26,8 @@ impl LaneSet {
         // ORDERING(rotation.insert): Release hands over the lanes' plain state; pairs with
         // rotation.take.
         self.words[index as usize].fetch_or(mask, ord!("rotation.insert", AcqRel => Relaxed));
-        // Either this look sees a summary bit being cleared, or the clearer sees the word (`find`).
+        // ORDERING(rotation.insert_fence): either this look sees a summary bit being cleared, or
+        // the clearer sees the word; pairs with rotation.clear_fence and park.fence.
         fence(ord!("rotation.insert_fence", SeqCst => AcqRel));
         let (summary, bit) = self.summary_of(index);
         if summary.load(Relaxed) & bit == 0 {
@@ -58,13 +59,34 @@ impl LaneSet {
         word.fetch_and(!wanted, order) & wanted
     }
 
-    /// The first word at or after `from` that is not empty.
-    pub(super) fn find(&self, from: u32) -> Option<u32> {
+    /// The first word at or after `from` that is not empty. Clears the hints of empty words before
+    /// it; sets `unseen` when that hid, for a moment, a word that had filled up. Then a worker may
+    /// have gone to sleep over it, and the caller looks at the sleepers.
+    pub(super) fn find(&self, from: u32, unseen: &mut bool) -> Option<u32> {
         let mut at = from;
         loop {
             let index = self.find_hinted(at)?;
             // A look only: `take` decides, and acquires.
-            if self.words[index as usize].load(Relaxed) != 0 || !self.clear_hint(index) {
+            if self.words[index as usize].load(Relaxed) != 0 {
+                return Some(index);
+            }
+            if !self.clear_hint(index) {
+                *unseen = true;
+                return Some(index);
+            }
+            at = index + 1;
+        }
+    }
+
+    /// The same for those who only look: hints stay as they are, so nothing is ever hidden.
+    pub(super) fn look(&self, from: u32) -> Option<u32> {
+        if mutant!("rotation.look_clears") {
+            return self.find(from, &mut false);
+        }
+        let mut at = from;
+        loop {
+            let index = self.find_hinted(at)?;
+            if self.words[index as usize].load(Relaxed) != 0 {
                 return Some(index);
             }
             at = index + 1;
@@ -89,21 +111,24 @@ impl LaneSet {
         }
     }
 
-    /// Clears the summary bit of a word that looked empty. `false` when the word has filled up.
+    /// Clears the summary bit of a word that looked empty. `false` when the word has filled up;
+    /// then it ends with a `SeqCst` fence.
     fn clear_hint(&self, index: u32) -> bool {
         let (summary, bit) = self.summary_of(index);
         summary.fetch_and(!bit, Ordering::AcqRel);
+        // ORDERING(rotation.clear_fence): pairs with rotation.insert_fence.
         fence(ord!("rotation.clear_fence", SeqCst => AcqRel));
         if mutant!("rotation.no_recheck") || self.words[index as usize].load(Relaxed) == 0 {
             return true;
         }
         summary.fetch_or(bit, Ordering::Release);
+        fence(Ordering::SeqCst);
         false
     }
 
     pub(super) fn for_each(&self, visit: &mut impl FnMut(u32)) {
         let mut from = 0;
-        while let Some(index) = self.find(from) {
+        while let Some(index) = self.look(from) {
             let mut lanes = self.words[index as usize].load(Relaxed);
             while lanes != 0 {
                 visit(index * 64 + lanes.trailing_zeros());
@@ -138,11 +163,11 @@ mod tests {
         for lane in [3, 70, 71, 9_999] {
             set.insert(lane / 64, 1 << (lane % 64));
         }
-        assert_eq!((set.find(0), set.find(1), set.find(2)), (Some(0), Some(1), Some(156)));
+        assert_eq!((set.look(0), set.look(1), set.look(2)), (Some(0), Some(1), Some(156)));
         assert_eq!(set.take(1, 1), 1 << 6);
         assert_eq!(set.take(1, 64), 1 << 7);
-        assert_eq!(set.find(1), Some(156));
-        assert_eq!(set.find(157), None);
+        assert_eq!(set.find(1, &mut false), Some(156));
+        assert_eq!(set.find(157, &mut false), None);
         let mut seen = Vec::new();
         set.for_each(&mut |lane| seen.push(lane));
         assert_eq!(seen, [3, 9_999]);
@@ -154,7 +179,9 @@ mod tests {
         set.insert(100, 1);
         assert!(set.is_hinted());
         assert_eq!(set.take(100, 64), 1);
-        assert_eq!(set.find(0), None);
+        assert_eq!(set.look(0), None);
+        assert!(set.is_hinted());
+        assert_eq!(set.find(0, &mut false), None);
         assert!(!set.is_hinted());
     }
 

@@ -20,7 +20,8 @@ impl Counter {
     }
 }
 
-/// What one worker counts; the worker is the only writer.
+/// What one worker counts; the worker is the only writer. On lines of its own.
+#[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct SeatCounters {
     /// Jobs granted.

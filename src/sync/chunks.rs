@@ -1,7 +1,7 @@
 //! A table of lazily made chunks: memory follows use, and an address never moves.
 
 use super::atomic::{AtomicPtr, Ordering};
-use super::ord;
+use super::{mutant, ord};
 use std::ptr;
 
 /// Up to `len` chunks, each made the first time it is asked for and kept until the table drops.
@@ -35,6 +35,11 @@ impl<C> Chunks<C> {
             return chunk;
         }
         let mine = Box::into_raw(Box::new(make()));
+        if mutant!("chunks.by_store") {
+            self.table[index].store(mine, Ordering::Release);
+            // SAFETY: as below, as far as a mutant can be.
+            return unsafe { &*mine };
+        }
         // ORDERING(chunks.install): Release publishes the chunk's contents, Acquire on failure
         // takes the winner's; pairs with chunks.get.
         let installed = self.table[index].compare_exchange(

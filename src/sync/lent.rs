@@ -14,6 +14,9 @@ use std::ops::Deref;
 /// While the lender lives, `lent - home - away` loans are out. When it drops with `n` out, `away`
 /// becomes `ORPHANED - n`; every loan that ends adds one, and the one that brings it to `ORPHANED`
 /// frees the lender's share. So one word tells both whether the lender is gone and what is out.
+/// Aligned to lines of its own: the lending thread writes here for every batch of jobs, and whatever
+/// the allocator puts beside it would suffer.
+#[repr(align(128))]
 pub(crate) struct Shared<T> {
     value: T,
     /// Number of the lending thread, 0 once the lender is gone. Written by that thread only.
@@ -41,12 +44,12 @@ impl<T> Shared<T> {
         }
         (lent, (home + away as u64).min(lent))
     }
-}
 
-impl<T> Shared<T> {
-    /// Whether the lender is gone.
-    pub(crate) fn is_orphaned(&self) -> bool {
-        self.owner.load(Relaxed) == 0
+    /// How many loans there were in all, once the lender is gone and every loan has ended.
+    pub(crate) fn settled(&self) -> Option<u64> {
+        // ORDERING(lent.counts): Acquire: the last count of loans; pairs with lent.orphan.
+        let away = self.away.load(ord!("lent.counts", Acquire => Relaxed));
+        (away == ORPHANED).then(|| self.lent.load(Relaxed))
     }
 }
 
@@ -83,12 +86,34 @@ impl<T: Send + Sync> Lender<T> {
         unsafe { &*self.shared }
     }
 
+    /// Begins a run of loans, counted together when the run ends.
+    #[inline]
+    pub(crate) fn run(&self) -> Run<'_, T> {
+        Run { shared: self.shared(), made: 0 }
+    }
+}
+
+/// Loans made one after the other and counted by one store. No loan of the run may end before the
+/// run does: they stay in the caller's hands.
+pub(crate) struct Run<'a, T> {
+    shared: &'a Shared<T>,
+    made: u64,
+}
+
+impl<T> Run<'_, T> {
     /// Lends once more.
     #[inline]
-    pub(crate) fn lend(&self) -> Loan<T> {
-        let lent = &self.shared().lent;
-        lent.store(lent.load(Relaxed) + 1, Relaxed);
+    pub(crate) fn lend(&mut self) -> Loan<T> {
+        self.made += 1;
         Loan { shared: self.shared }
+    }
+}
+
+impl<T> Drop for Run<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let lent = &self.shared.lent;
+        lent.store(lent.load(Relaxed) + self.made, Relaxed);
     }
 }
 
@@ -183,14 +208,11 @@ mod number {
 
 #[cfg(fairlane_loom)]
 mod number {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-
-    loom::thread_local! {
-        static MINE: u64 = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }
-
+    /// Loom's own number of this thread: unlike a counter of ours it is the same in every replay.
     pub(crate) fn thread_number() -> u64 {
-        MINE.with(|mine| *mine)
+        let id = format!("{:?}", loom::thread::current().id());
+        let digits: String = id.chars().filter(char::is_ascii_digit).collect();
+        digits.parse::<u64>().expect("loom numbers its threads") + 1
     }
 }
 

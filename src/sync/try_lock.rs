@@ -47,6 +47,6 @@ impl<T> TryLock<T> {
     }
 
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        Some(f(&mut self.value.lock().ok()?))
+        Some(f(&mut *self.value.lock().ok()?))
     }
 }

@@ -3,7 +3,7 @@
 use crate::fair::Account;
 use crate::ring::{Head, Tail};
 use crate::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Owned, ord};
+use crate::sync::{Owned, mutant, ord};
 
 /// What a lane's drainer alone may touch.
 #[derive(Debug)]
@@ -12,6 +12,17 @@ pub(crate) struct Drain {
     pub(crate) head: Head,
     /// The lane's balance.
     pub(crate) account: Account,
+}
+
+impl Drain {
+    /// Leaves the state of an idle lane behind and returns the state before, which goes back to
+    /// its place if the lane turns out not to be empty.
+    #[inline]
+    pub(crate) fn leave(&mut self) -> Drain {
+        let before = Drain { head: self.head.leave(), account: self.account };
+        self.account.rest();
+        before
+    }
 }
 
 /// What the policy says about one tenant.
@@ -28,8 +39,6 @@ pub(crate) struct Terms {
 pub(crate) struct Row {
     /// The ring's producing end.
     pub(crate) tail: Tail,
-    /// Index into the plan's profiles. Written when the tenant is named or the policy swapped.
-    pub(crate) profile: AtomicU32,
     /// Most jobs that may wait. Written when the tenant is named or the policy swapped.
     pub(crate) bound: AtomicU32,
     /// Jobs refused. `fetch_add` by producers, on refusal only.
@@ -38,12 +47,10 @@ pub(crate) struct Row {
     pub(crate) refused_cost: AtomicU64,
     /// 1 after the tenant was asked for by name since the last search for idle tenants.
     pub(crate) touched: AtomicU32,
-    /// The generation of the handle given out last. Written under the registry's lock.
-    pub(crate) generation: AtomicU32,
     pub(crate) drained: Drained,
 }
 
-/// Written by the drainer.
+/// Written by the drainer, and by nobody else but now and then.
 #[repr(align(64))]
 pub(crate) struct Drained {
     /// Jobs taken out of the lane. Written by the drainer, once per visit.
@@ -55,6 +62,10 @@ pub(crate) struct Drained {
     pub(crate) owed: AtomicI64,
     /// The head's position, for producers that check the bound. Written once per visit.
     pub(crate) head_seen: AtomicU32,
+    /// Index into the plan's profiles. Written when the tenant is named or the policy swapped.
+    pub(crate) profile: AtomicU32,
+    /// The generation of the handle given out last. Written under the registry's lock.
+    pub(crate) generation: AtomicU32,
     /// The rest belongs to the holder of the drain right.
     pub(crate) drain: Owned<Drain>,
 }
@@ -67,17 +78,17 @@ impl Row {
     pub(crate) fn new(lane: u32) -> Self {
         Row {
             tail: Tail::new(0, 0),
-            profile: AtomicU32::new(0),
             bound: AtomicU32::new(0),
             refused: AtomicU32::new(0),
             refused_cost: AtomicU64::new(0),
             touched: AtomicU32::new(0),
-            generation: AtomicU32::new(0),
             drained: Drained {
                 dispatched: AtomicU64::new(0),
                 served_cost: AtomicU64::new(0),
                 owed: AtomicI64::new(0),
                 head_seen: AtomicU32::new(0),
+                profile: AtomicU32::new(0),
+                generation: AtomicU32::new(0),
                 drain: Owned::new(lane, Drain { head: Head::new(0), account: Account::new() }),
             },
         }
@@ -89,10 +100,10 @@ impl Row {
         if self.bound.load(Relaxed) != terms.bound {
             self.bound.store(terms.bound, Relaxed);
         }
-        if self.profile.load(Relaxed) != terms.profile {
+        if self.drained.profile.load(Relaxed) != terms.profile {
             // ORDERING(row.profile): Release: the plan that has the profile was published before;
             // pairs with row.terms.
-            self.profile.store(terms.profile, ord!("row.profile", Release => Relaxed));
+            self.drained.profile.store(terms.profile, ord!("row.profile", Release => Relaxed));
         }
     }
 
@@ -100,7 +111,7 @@ impl Row {
     #[inline]
     pub(crate) fn profile(&self) -> u32 {
         // ORDERING(row.terms): Acquire; pairs with row.profile.
-        self.profile.load(ord!("row.terms", Acquire => Relaxed))
+        self.drained.profile.load(ord!("row.terms", Acquire => Relaxed))
     }
 
     /// Counts a refused job.
@@ -131,11 +142,16 @@ impl Drained {
     #[inline]
     pub(crate) fn publish(&self, head: u32, jobs: u32, cost: u64) {
         self.served_cost.store(self.served_cost.load(Relaxed) + cost, Relaxed);
-        // Counted before the head moves, so that no snapshot sees a job dispatched that is still
-        // in its depth, or in neither.
-        self.dispatched.store(self.dispatched.load(Relaxed) + u64::from(jobs), Relaxed);
-        // ORDERING(row.head): Release; pairs with row.depth.
+        let dispatched = self.dispatched.load(Relaxed) + u64::from(jobs);
+        if mutant!("row.count_before_head") {
+            self.dispatched.store(dispatched, Relaxed);
+        }
+        // ORDERING(row.head): Release: a job that has left the depth has been granted; pairs with
+        // row.depth.
         self.head_seen.store(head, ord!("row.head", Release => Relaxed));
+        // ORDERING(row.count): Release: whoever counts a job as dispatched sees the head past it;
+        // pairs with row.counted.
+        self.dispatched.store(dispatched, ord!("row.count", Release => Relaxed));
     }
 }
 
@@ -144,7 +160,8 @@ impl Row {
     pub(crate) fn progress(&self) -> (u64, u32) {
         // The count first, the head after it, the tail last: a job dispatched in between is
         // missing from the sum, never in it twice.
-        let dispatched = self.drained.dispatched.load(Relaxed);
+        // ORDERING(row.counted): Acquire; pairs with row.count.
+        let dispatched = self.drained.dispatched.load(ord!("row.counted", Acquire => Relaxed));
         // ORDERING(row.depth): Acquire; pairs with row.head.
         let head = self.drained.head_seen.load(ord!("row.depth", Acquire => Relaxed));
         (dispatched, crate::ring::depth(head, &self.tail))

@@ -69,7 +69,7 @@ pub fn jain(xs: impl IntoIterator<Item = f64>) -> Option<f64> {
     (squares > 0.0).then(|| (sum * sum / (n * squares)).min(1.0))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(fairlane_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -149,7 +149,7 @@ impl ShareReport {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(fairlane_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

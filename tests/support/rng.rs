@@ -1,0 +1,24 @@
+//! Random numbers that are the same in every run.
+
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `0..below`.
+    pub(crate) fn below(&mut self, below: u64) -> u64 {
+        self.next() % below
+    }
+
+    /// True `in_a_million` times in a million.
+    pub(crate) fn chance(&mut self, in_a_million: u64) -> bool {
+        self.below(1_000_000) < in_a_million
+    }
+}
