@@ -1,28 +1,30 @@
 //! Lanes small enough for loom, and the few things that models do with them.
 
+use crate::claim::Ledger;
 use crate::dispatch::{Lanes, Seat, Tick};
 use crate::park::{Bed, dormitory};
 use crate::policy::Policy;
 use crate::ring::{Door, ReserveError, Stamp};
 use crate::stats::{Delays, SeatCounters};
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::{Lent, Outbox, mutant};
 use crate::tenant::{Tenant, Terms};
 use crate::units::Nanos;
 use std::sync::Arc;
 
-/// Jobs are numbers here.
-pub(super) type Jobs = Vec<u64>;
+/// Blocks of two slots in the pool, so that no producer finds one on its way back.
+const BLOCKS: u32 = 4;
 
-/// Lanes of `tenants` named tenants with room for `jobs` in all, and a bed for each of `seats`.
-pub(super) fn lanes(tenants: u32, jobs: u32, seats: usize) -> (Arc<Lanes<u64>>, Vec<Bed>) {
-    let policy = Policy::builder().tenants_max(tenants).queue_max(jobs).build().expect("valid");
+/// Lanes of `tenants` named tenants, each for `bound` waiting jobs, and a bed for each of `seats`.
+pub(super) fn lanes(tenants: u32, bound: u32, seats: usize) -> (Arc<Lanes<u64>>, Vec<Bed>) {
+    let policy = Policy::builder().tenants_max(BLOCKS).queue_max(2 * BLOCKS).build();
     let (sleepers, beds) = dormitory(seats);
-    let lanes = Arc::new(Lanes::new(policy, seats, sleepers, 0));
+    let lanes = Lanes::new(policy.expect("a valid policy"), seats, sleepers, 0);
     for tenant in 0..tenants {
-        let known = lanes.table.intern(&tenant.to_string(), Terms { profile: 0, bound: jobs });
+        let known = lanes.table.intern(&tenant.to_string(), Terms { profile: 0, bound });
         assert_eq!(known.map(|known| known.slot), Ok(tenant));
     }
-    (lanes, beds)
+    (Arc::new(lanes), beds)
 }
 
 /// The first handle of the lane's tenant.
@@ -33,11 +35,15 @@ pub(super) fn tenant(lane: u32) -> Tenant {
 /// What `Shared::submit` does: reserve, publish, activate.
 pub(super) fn submit(lanes: &Lanes<u64>, tenant: Tenant, job: u64) -> Result<(), ReserveError> {
     let row = lanes.table.row(tenant.slot());
-    let door = Door {
-        generation: tenant.generation(),
-        bound: row.bound.load(Relaxed),
-        head: &row.drained.head_seen,
-    };
+    let mut generation = tenant.generation();
+    if mutant!("tenant.check_then_push") {
+        if row.tail.look().generation() != generation {
+            return Err(ReserveError::Stale);
+        }
+        generation = row.tail.look().generation();
+    }
+    let bound = row.bound.load(Relaxed);
+    let door = Door { generation, bound, head: &row.drained.head_seen };
     let ticket = row.tail.reserve(&lanes.pool, door)?;
     let activates = ticket.activates;
     ticket.publish(1, Stamp::NONE, job);
@@ -49,33 +55,41 @@ pub(super) fn submit(lanes: &Lanes<u64>, tenant: Tenant, job: u64) -> Result<(),
 
 /// A worker at place `index`, made on the thread that is to use it.
 pub(super) struct Place {
-    pub(super) seat: Seat,
+    seat: Seat,
     lanes: Arc<Lanes<u64>>,
+    /// Counts the jobs granted here.
+    pub(super) ledger: crate::sync::Arc<Lent<Ledger>>,
 }
 
 impl Place {
     pub(super) fn new(index: usize, lanes: &Arc<Lanes<u64>>) -> Place {
         let counters = Arc::new(SeatCounters::new());
-        let (seat, _) = Seat::new(index, lanes, counters, Arc::new(Delays::new()));
-        Place { seat, lanes: Arc::clone(lanes) }
+        let (seat, ledger) = Seat::new(index, lanes, counters, Arc::new(Delays::new()));
+        Place { seat, lanes: Arc::clone(lanes), ledger }
     }
 
-    /// Takes up to `most` jobs and settles them.
-    pub(super) fn tick(&mut self, most: u32) -> (Tick, Jobs) {
-        let mut grants = Vec::new();
+    /// Takes up to `most` jobs and settles them. Returns each with the handle it was granted for.
+    pub(super) fn grants(&mut self, most: u32) -> (Tick, Vec<(Tenant, u64)>) {
+        let mut grants = Outbox::with_capacity(8);
         let tick = self.seat.tick(&self.lanes, Nanos::ZERO, most, &mut grants);
-        (tick, grants.into_iter().map(|grant| grant.into_payload()).collect())
+        (tick, grants.drain().map(|grant| (grant.tenant(), grant.into_payload())).collect())
     }
 
-    /// Takes all jobs there are. No producer may be at work.
-    pub(super) fn drain(&mut self) -> Jobs {
+    /// As [`grants`](Place::grants), the jobs alone.
+    pub(super) fn tick(&mut self, most: u32) -> Vec<u64> {
+        self.grants(most).1.into_iter().map(|(_, job)| job).collect()
+    }
+
+    /// Takes all jobs there are, until none waits or is being published.
+    pub(super) fn drain(&mut self) -> Vec<(Tenant, u64)> {
         let mut jobs = Vec::new();
-        loop {
-            match self.tick(u32::MAX) {
-                (Tick::Granted(_), more) => jobs.extend(more),
-                (Tick::Idle, _) => return jobs,
-                (Tick::Stalled, _) => panic!("stalled without a producer at work"),
+        while self.lanes.table.rows().any(|(_, row)| row.progress().1 > 0) {
+            let (tick, more) = self.grants(u32::MAX);
+            jobs.extend(more);
+            if !matches!(tick, Tick::Granted(_)) {
+                crate::sync::yield_now();
             }
         }
+        jobs
     }
 }

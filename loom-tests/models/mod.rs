@@ -4,13 +4,19 @@
 //! [`harness::check`]; `mutants.toml` and `floors.toml` know it by that name.
 
 mod chunks;
+mod crowd;
 mod dispatch;
 mod dispatch_rig;
+mod engine;
 mod harness;
 mod lent;
+mod park;
+mod policy;
 mod pool;
 mod ring;
 mod ring_blocks;
 mod ring_life;
 mod ring_rig;
+mod rotation;
 mod selftest;
+mod tenant;

@@ -72,6 +72,23 @@ fn ring_tags_start_again() {
     });
 }
 
+/// A block in a chunk of memory that is made while the drainer runs along: whoever learns the
+/// block's number learns of the memory.
+#[test]
+fn ring_blocks_next_chunk() {
+    check("ring_blocks_next_chunk", None, || {
+        let lane = Lane::new(1, 3, 3);
+        [1, 2].map(|job| lane.push(job).unwrap());
+        let producer = Arc::clone(&lane);
+        let producer = thread::spawn(move || producer.push(3).unwrap());
+        let mut jobs = lane.visit_and_stay(3);
+        producer.join().unwrap();
+        jobs.extend(lane.finish());
+        assert_eq!(jobs, [1, 2, 3]);
+        lane.assert_blocks(3);
+    });
+}
+
 /// Spans take several blocks by one compare-and-swap, between the pushes of others, and what they
 /// do not use is passed over. At most 2 preemptions.
 #[test]

@@ -65,10 +65,8 @@ const RESTED: u32 = 1 << 25;
 const HUNGRY: u32 = 1 << 26;
 /// Nothing was granted so far in the turn.
 const BARREN: u32 = 1 << 27;
-/// The lane was found empty once and stays for one more round.
-const LINGERS: u32 = 1 << 28;
 /// The lane has never had a turn.
-const NEW: u32 = 1 << 29;
+const NEW: u32 = 1 << 28;
 
 impl Account {
     /// The account of a lane that has never had a turn.
@@ -109,7 +107,7 @@ impl Account {
         let turns = self.turns_due(refill);
         let credit = quantum.shifted(refill.shift).saturating_mul(i64::from(turns));
         self.deficit = self.deficit.saturating_add(credit);
-        self.mark = refill.round | BARREN | self.mark & LINGERS;
+        self.mark = refill.round | BARREN;
     }
 
     fn turns_due(self, refill: Refill) -> u32 {
@@ -140,7 +138,7 @@ impl Account {
     /// Records that the turn granted something.
     #[inline]
     pub(crate) fn granted(&mut self) {
-        self.mark &= !(BARREN | LINGERS);
+        self.mark &= !BARREN;
     }
 
     /// Ends the turn before a first job of `cost` that the balance does not cover. When the turn
@@ -162,14 +160,6 @@ impl Account {
     pub(crate) fn empty(&mut self) {
         self.deficit = self.deficit.min(0);
         self.set(HUNGRY, false);
-    }
-
-    /// Whether an empty lane should stay one more round: yes the first time.
-    #[inline]
-    pub(crate) fn linger(&mut self) -> bool {
-        let first = !self.has(LINGERS);
-        self.set(LINGERS, first);
-        first
     }
 
     /// Records that the lane leaves the rotation.
@@ -272,18 +262,6 @@ mod tests {
         account.begin(refill(ROUNDS - 1), quantum(1.0));
         account.begin(refill(0), quantum(1.0));
         assert_eq!(account.deficit(), micros(2));
-    }
-
-    #[test]
-    fn a_lane_lingers_once() {
-        let mut account = Account::new();
-        account.begin(refill(1), quantum(1.0));
-        assert!(account.linger());
-        account.begin(refill(2), quantum(1.0));
-        assert!(!account.linger());
-        account.begin(refill(3), quantum(1.0));
-        account.granted();
-        assert!(account.linger(), "work in between starts the count again");
     }
 
     #[test]

@@ -99,6 +99,10 @@ impl Head {
                 // current tag, and `pos` has moved past it, so that it is read once.
                 unsafe { (*cell).assume_init_read() }
             });
+            if mutant!("ring.read_twice") {
+                // SAFETY: none; this is the mutant.
+                slot.payload.with(|cell| drop(unsafe { (*cell).assume_init_read() }));
+            }
             sink(meta, payload);
         }
         self.spent = true;
@@ -129,7 +133,8 @@ impl Head {
         self.block = next;
         self.tag = header.tag() as u16;
         self.spent = false;
-        let after = header.next.load(Relaxed);
+        // ORDERING(ring.cross): as above: a number without it may be one of memory not seen made.
+        let after = header.next.load(ord!("ring.cross", Acquire => Relaxed));
         if after != NO_BLOCK {
             pool.block(after).prefetch_all();
         }

@@ -1,7 +1,7 @@
 //! Blocks of slots, shared by all lanes of an engine: the engine-wide bound.
 
 use super::word::{BlockId, NO_BLOCK, TAG_MAX};
-use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, TryLock, UnsafeCell, mutant, ord, spin, thread_number};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -111,7 +111,7 @@ impl<'a, T> Block<'a, T> {
 }
 
 /// Blocks per chunk of memory taken from the allocator.
-const CHUNK_BLOCKS: u32 = 256;
+const CHUNK_BLOCKS: u32 = if cfg!(fairlane_loom) { 2 } else { 256 };
 /// Threads that submit spread over this many free chains.
 const STRIPES: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
 /// A chain moves between threads as one; longer chains cost fewer RMWs and strand more blocks.
@@ -419,7 +419,8 @@ impl<T> Pool<T> {
 
     fn ensure_chunk(&self, index: u32) {
         let entry = &self.chunks[index as usize];
-        if !entry.load(Ordering::Acquire).is_null() {
+        // ORDERING(pool.chunk): Acquire: the chunk is initialised; pairs with pool.install.
+        if !entry.load(ord!("pool.chunk", Acquire => Relaxed)).is_null() {
             return;
         }
         let mine = self.new_chunk();
@@ -428,7 +429,7 @@ impl<T> Pool<T> {
             ptr::null_mut(),
             mine.as_ptr(),
             ord!("pool.install", AcqRel => Relaxed),
-            Ordering::Acquire,
+            ord!("pool.chunk", Acquire => Relaxed),
         );
         if installed.is_err() {
             // SAFETY: this thread made the chunk and nobody else has seen it.

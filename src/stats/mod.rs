@@ -5,6 +5,6 @@ mod counters;
 mod delays;
 mod snapshot;
 
-pub(crate) use counters::{Counter, SeatCounters};
+pub(crate) use counters::SeatCounters;
 pub(crate) use delays::{DelayLog, Delays, Kind};
 pub use snapshot::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};

@@ -46,7 +46,7 @@ impl<C> Chunks<C> {
             ptr::null_mut(),
             mine,
             ord!("chunks.install", AcqRel => Relaxed),
-            Ordering::Acquire,
+            ord!("chunks.get", Acquire => Relaxed),
         );
         let chunk = match installed {
             Ok(_) => mine,

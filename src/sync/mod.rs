@@ -25,18 +25,18 @@ pub(crate) use published::{Published, Reader};
 pub(crate) use try_lock::TryLock;
 
 #[cfg(fairlane_loom)]
-pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+pub(crate) use loom::sync::{Arc, Condvar, Mutex};
 #[cfg(not(fairlane_loom))]
-pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+pub(crate) use std::sync::{Arc, Condvar, Mutex};
 
 pub(crate) mod atomic {
     #[cfg(fairlane_loom)]
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
     };
     #[cfg(not(fairlane_loom))]
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
     };
 }
 

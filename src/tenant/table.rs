@@ -1,7 +1,7 @@
 //! Names to slots.
 
 use super::row::{Row, Terms};
-use crate::sync::atomic::{AtomicU32, Ordering, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Chunks, Mutex, Names, ord};
 
 /// Rows per chunk of memory.
