@@ -95,7 +95,7 @@ fn ring_retire() {
         let old = thread::spawn(move || old.push_as(0, 10));
         let retired = lane.tail.retire(0);
         if retired.is_some() {
-            lane.push_as(1, 21).unwrap();
+            assert_eq!(lane.push_as(1, 21), Ok(()));
         }
         let jobs_before = lane.visit(2);
         let pushed = old.join().unwrap();

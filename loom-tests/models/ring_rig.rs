@@ -103,7 +103,7 @@ impl<T: Send> Lane<T> {
 
     fn assert_within_bound(&self, position: u32) {
         let reserved = position.wrapping_sub(self.start) % (1 << 23) + 1;
-        assert!(reserved - self.passed.load(Relaxed) <= self.bound, "more jobs than the bound");
+        assert!(reserved - self.passed.load(Relaxed) <= self.bound);
     }
 
     /// Puts the lane into the rotation.
@@ -171,7 +171,7 @@ impl<T: Send> Lane<T> {
         for _ in 0..3 {
             jobs.extend(self.visit(usize::MAX));
         }
-        assert!(self.tail.look().is_idle(), "the lane is empty and nobody pushes");
+        assert!(self.tail.look().is_idle());
         assert_eq!(self.standing.swap(0, Acquire), 0, "an idle lane is out of the rotation");
         jobs
     }

@@ -65,11 +65,7 @@ impl<T> Lanes<T> {
 
 impl<T: Send> Books for Lanes<T> {
     fn correct(&self, tenant: Tenant, micros: i64) {
-        let row = self.table.row(tenant.slot());
-        // A tenant given up meanwhile has no balance to correct.
-        if row.drained.generation.load(Relaxed) == u32::from(tenant.generation()) {
-            row.drained.owed.fetch_add(micros, Relaxed);
-        }
+        self.table.row(tenant.slot()).drained.correct(tenant.generation(), micros);
     }
 }
 

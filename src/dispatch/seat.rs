@@ -8,8 +8,8 @@ use crate::fair::Refill;
 use crate::ring::{Rest, Returns, Stamp, Stop, prefetch_line};
 use crate::rotation::{Claim, Findings};
 use crate::stats::{DelayLog, Delays, Kind, SeatCounters};
-use crate::sync::atomic::{Ordering::Relaxed, fence};
-use crate::sync::{DrainRight, Lender, Lent, Outbox, Reader, mutant, ord};
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::{DrainRight, Lender, Lent, Outbox, Reader, full_fence, mutant, ord};
 use crate::tenant::{Drain, Row, Tenant};
 use crate::units::Nanos;
 use std::sync::Arc;
@@ -179,8 +179,13 @@ impl Seat {
 
     /// Gives back what the worker keeps at hand, before it sleeps or leaves.
     pub(crate) fn settle_down<T>(&mut self, lanes: &Lanes<T>) {
-        lanes.pool.flush(&mut self.returns);
         self.log.flush(&self.delays);
+        if lanes.pool.flush(&mut self.returns) {
+            full_fence(SeqCst);
+            if lanes.crowd.is_waiting() {
+                lanes.admit_waiting();
+            }
+        }
     }
 
     /// Visits every lane of a claim and puts them back. Returns whether a job was granted.
@@ -276,7 +281,7 @@ impl Seat {
         } else if findings.granted {
             // ORDERING(dispatch.room_fence): the put-back had no lane to insert, and so no fence;
             // pairs with crowd.fence.
-            fence(ord!("dispatch.room_fence", SeqCst => AcqRel));
+            full_fence(ord!("dispatch.room_fence", SeqCst => AcqRel));
         }
         if findings.granted && lanes.crowd.is_waiting() {
             lanes.admit_waiting();
@@ -296,8 +301,9 @@ impl Seat {
 
     #[inline]
     fn begin(&self, row: &Row, drain: &mut Drain, refill: Refill, profile: &Profile) {
-        if row.drained.owed.load(Relaxed) != 0 {
-            drain.account.correct(row.drained.owed.swap(0, Relaxed));
+        match row.drained.take_corrections() {
+            0 => {}
+            micros => drain.account.correct(micros),
         }
         drain.account.begin(refill, profile.quantum);
     }
@@ -378,6 +384,7 @@ impl Seat {
             return Ok(Place::Over);
         }
         drain.account.empty();
+        row.note_debt(drain.account.owes());
         Err(drain.leave())
     }
 

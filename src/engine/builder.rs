@@ -7,10 +7,10 @@ use crate::clock::Clock;
 use crate::dispatch::Lanes;
 use crate::park::dormitory;
 use crate::policy::Policy;
+use crate::sync::next_serial;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 /// Most workers an engine may have.
 pub(super) const WORKERS_MAX: usize = 1_024;
@@ -75,9 +75,6 @@ impl std::error::Error for StartError {
         }
     }
 }
-
-/// Engines are numbered, so that a handle of one is refused by another.
-static ENGINES: AtomicU16 = AtomicU16::new(0);
 
 impl<T: Send + 'static> Builder<T> {
     pub(super) fn new() -> Self {
@@ -166,7 +163,8 @@ impl<T: Send + 'static> Builder<T> {
         }
         // One bed more than workers: a drain collects what is left from a desk of its own.
         let (sleepers, beds) = dormitory(workers + 1);
-        let number = ENGINES.fetch_add(1, Relaxed);
+        // Engines are numbered, so that a handle of one is refused by another.
+        let number = next_serial() as u16;
         let lanes = Lanes::new(self.policy, workers + 1, sleepers, number);
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
         Ok(Shared::new(Arc::new(lanes), clock, self.observer, self.panic_hook, beds))

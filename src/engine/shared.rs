@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use crate::stats::{Delays, SeatCounters};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Condvar, Lent, Mutex, ord};
-use crate::tenant::{Row, Tenant};
+use crate::tenant::{InternError, Interned, Row, Tenant};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -232,16 +232,30 @@ impl<T: Send + 'static> Shared<T> {
         self.lanes.crowd.wake(|_| true);
     }
 
-    /// What holds for `name` in `tier`, making a profile for it if there is none yet.
-    pub(super) fn terms(&self, tier: u32, name: &str) -> crate::tenant::Terms {
-        if let Some(terms) = self.lanes.plan.load().terms(tier, name) {
-            return terms;
+    /// The slot of `name`, which is in `tier` from now on; `None` for a tier the policy lacks.
+    ///
+    /// A known name whose terms stand is found without a lock. Everything that changes terms holds
+    /// the planning lock, so that no change is lost between reading a plan and storing its terms.
+    pub(super) fn intern(&self, name: &str, tier: &str) -> Option<Result<Interned, InternError>> {
+        let table = &self.lanes.table;
+        let plan = self.lanes.plan.load();
+        let terms = plan.terms(plan.tier(tier)?, name);
+        if let Some(known) = table.find(name) {
+            if terms == Some(table.row(known.slot).terms()) {
+                table.touch(known);
+                return Some(Ok(known));
+            }
         }
         let _planning = self.planning.lock().expect("no code panics while planning");
-        let plan = self.lanes.plan.load().with_terms(tier, name);
-        let terms = plan.terms(tier, name).expect("just made");
-        self.lanes.plan.store(plan);
-        terms
+        let plan = self.lanes.plan.load();
+        let tier = plan.tier(tier)?;
+        let terms = plan.terms(tier, name).unwrap_or_else(|| {
+            let wider = plan.with_terms(tier, name);
+            let terms = wider.terms(tier, name).expect("just made");
+            self.lanes.plan.store(wider);
+            terms
+        });
+        Some(table.intern(name, terms))
     }
 
     /// Runs code that is not ours. A panic is reported once and goes no further, and neither does

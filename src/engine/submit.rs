@@ -119,8 +119,7 @@ impl<T: Send + 'static> Shared<T> {
             let message = format!("tenant name of {} bytes is outside 1..=256", name.len());
             return Err(TenantError { reason: Reason::Invalid, message });
         }
-        let number = self.lanes.plan.load().tier(tier).ok_or_else(|| self.unknown_tier(tier))?;
-        let interned = self.lanes.table.intern(name, self.terms(number, name));
+        let interned = self.intern(name, tier).ok_or_else(|| self.unknown_tier(tier))?;
         let known = interned.map_err(|error| self.not_interned(error))?;
         Ok(Tenant::new(known.slot, known.generation, self.lanes.number))
     }

@@ -6,9 +6,8 @@ use crate::claim::Grant;
 use crate::dispatch::{Seat, Tick};
 use crate::park::Bed;
 use crate::stats::Kind;
-use crate::sync::Outbox;
 use crate::sync::atomic::Ordering::SeqCst;
-use crate::sync::atomic::fence;
+use crate::sync::{Outbox, full_fence};
 use core_affinity::CoreId;
 use crossbeam_deque::{Steal, Stealer, Worker as Shelf};
 use std::cell::Cell;
@@ -161,7 +160,7 @@ impl<T: Send + 'static> Runner<T> {
         }
         // Granted and not started: whoever has nothing to do may take it over.
         self.batch.drain().for_each(|grant| self.shelf.push(grant));
-        fence(SeqCst);
+        full_fence(SeqCst);
         self.shared.lanes.sleepers.wake_one();
         while let Some(grant) = self.shelf.pop() {
             if self.shared.is_stopped() {

@@ -162,6 +162,12 @@ impl Account {
         self.set(HUNGRY, false);
     }
 
+    /// Whether corrections have left the balance below zero.
+    #[inline]
+    pub(crate) fn owes(self) -> bool {
+        self.deficit < 0
+    }
+
     /// Records that the lane leaves the rotation.
     #[inline]
     pub(crate) fn rest(&mut self) {

@@ -1,7 +1,7 @@
 //! Threads that wait for room in a lane.
 
-use crate::sync::atomic::{AtomicU32, Ordering::Relaxed, fence};
-use crate::sync::{Mutex, Parker, Unparker, mutant, ord};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::sync::{Mutex, Parker, Unparker, full_fence, mutant, ord};
 use std::time::Duration;
 
 /// Submitters that were refused for want of room and wait for it, oldest first.
@@ -46,7 +46,7 @@ impl Crowd {
         let ticket = self.enter(lane, parker.unparker().clone());
         // ORDERING(crowd.fence): either this attempt sees the room, or whoever made it sees the
         // announcement; pairs with dispatch.room_fence and rotation.insert_fence.
-        fence(ord!("crowd.fence", SeqCst => AcqRel));
+        full_fence(ord!("crowd.fence", SeqCst => AcqRel));
         let result = if mutant!("crowd.no_retry") { None } else { attempt() };
         if result.is_none() {
             parker.park_timeout(limit);

@@ -4,8 +4,8 @@ mod crowd;
 
 pub(crate) use crowd::Crowd;
 
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, fence};
-use crate::sync::{CachePadded, Parker, Unparker, mutant, ord};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{CachePadded, Parker, Unparker, full_fence, mutant, ord};
 use std::time::Duration;
 
 /// Which workers sleep, and how to wake them.
@@ -83,7 +83,7 @@ impl Sleepers {
         self.asleep[seat / 64].fetch_or(1 << (seat % 64), ord!("park.announce", AcqRel => Relaxed));
         // ORDERING(park.fence): either the look that follows sees the work, or the waker sees the
         // bit; pairs with rotation.insert_fence.
-        fence(ord!("park.fence", SeqCst => AcqRel));
+        full_fence(ord!("park.fence", SeqCst => AcqRel));
     }
 
     /// Withdraws the announcement. `false` when somebody has taken it as the one to wake.
@@ -95,11 +95,6 @@ impl Sleepers {
 }
 
 impl Bed {
-    /// Which worker the bed belongs to.
-    pub(crate) fn seat(&self) -> usize {
-        self.seat
-    }
-
     /// Sleeps until woken or until `limit` has passed, unless `has_work` says otherwise after the
     /// announcement. Returns whether somebody woke this worker to do work: then it must do some,
     /// or pass the wake on.

@@ -332,11 +332,13 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Puts what `returns` has gathered back into the depot.
-    pub(crate) fn flush(&self, returns: &mut Returns) {
-        if returns.0.len > 0 {
+    /// Puts what `returns` has gathered back into the depot. `false` when there was nothing.
+    pub(crate) fn flush(&self, returns: &mut Returns) -> bool {
+        let any = returns.0.len > 0;
+        if any {
             self.give_chain(std::mem::replace(&mut returns.0, Chain::EMPTY));
         }
+        any
     }
 
     fn give_chain(&self, chain: Chain) {

@@ -5,7 +5,7 @@ mod set;
 
 use crate::fair::Refill;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
-use crate::sync::{CachePadded, DrainRight, mutant, ord, spin};
+use crate::sync::{CachePadded, DrainRight, full_fence, mutant, ord, spin};
 use cursor::{Cursor, Harvest};
 use set::LaneSet;
 
@@ -271,6 +271,8 @@ impl Rotation {
     }
 
     fn is_held_elsewhere(&self, seat: usize) -> bool {
+        // The sets were found empty by plain looks: whoever emptied them said so before.
+        full_fence(Ordering::Acquire);
         let others = self.holding.iter().enumerate().filter(|(at, _)| *at != seat);
         // ORDERING(rotation.held): Acquire; pairs with rotation.let_go.
         others

@@ -32,15 +32,19 @@ pub(crate) use std::sync::{Arc, Condvar, Mutex};
 pub(crate) mod atomic {
     #[cfg(fairlane_loom)]
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering,
     };
     #[cfg(not(fairlane_loom))]
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+        AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering,
     };
 }
 
 pub(crate) use crossbeam_utils::CachePadded;
+#[cfg(fairlane_loom)]
+use loom::sync::atomic::fence;
+#[cfg(not(fairlane_loom))]
+use std::sync::atomic::fence;
 
 /// One turn of a retry loop: lets the other thread make progress.
 #[inline]
@@ -58,6 +62,19 @@ pub(crate) fn yield_now() {
     std::thread::yield_now();
     #[cfg(fairlane_loom)]
     loom::thread::yield_now();
+}
+
+/// A full fence: a `SeqCst` one, unless a mutant asks for less. The two sides of a protocol in which
+/// each thread writes its own word and then looks at the other's stand on either side of one.
+#[inline]
+pub(crate) fn full_fence(order: atomic::Ordering) {
+    fence(order);
+}
+
+/// A number that no other call in this process has returned, until it wraps.
+pub(crate) fn next_serial() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
 /// A cell that is read and written through closures, so that loom sees every access.

@@ -2,7 +2,7 @@
 
 use crate::fair::Account;
 use crate::ring::{Head, Tail};
-use crate::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Owned, mutant, ord};
 
 /// What a lane's drainer alone may touch.
@@ -45,6 +45,9 @@ pub(crate) struct Row {
     pub(crate) refused: AtomicU32,
     /// Cost of those jobs.
     pub(crate) refused_cost: AtomicU64,
+    /// 1 while the lane is idle and owes cost: such a tenant is not given up. Written by the
+    /// drainer as it leaves.
+    pub(crate) in_debt: AtomicU32,
     /// 1 after the tenant was asked for by name since the last search for idle tenants.
     pub(crate) touched: AtomicU32,
     pub(crate) drained: Drained,
@@ -57,9 +60,8 @@ pub(crate) struct Drained {
     dispatched: AtomicU64,
     /// Cost of those jobs.
     served_cost: AtomicU64,
-    /// Corrections not yet booked, in millionths of a cost unit. `fetch_add` by completions,
-    /// `swap` by the drainer.
-    pub(crate) owed: AtomicI64,
+    /// Corrections not yet booked; see [`Owed`]. Changed by RMW only.
+    owed: AtomicU64,
     /// The head's position, for producers that check the bound. Written once per visit.
     pub(crate) head_seen: AtomicU32,
     /// Index into the plan's profiles. Written when the tenant is named or the policy swapped.
@@ -81,11 +83,12 @@ impl Row {
             bound: AtomicU32::new(0),
             refused: AtomicU32::new(0),
             refused_cost: AtomicU64::new(0),
+            in_debt: AtomicU32::new(0),
             touched: AtomicU32::new(0),
             drained: Drained {
                 dispatched: AtomicU64::new(0),
                 served_cost: AtomicU64::new(0),
-                owed: AtomicI64::new(0),
+                owed: AtomicU64::new(Owed::nothing(0).0),
                 head_seen: AtomicU32::new(0),
                 profile: AtomicU32::new(0),
                 generation: AtomicU32::new(0),
@@ -107,6 +110,25 @@ impl Row {
         }
     }
 
+    /// What [`Row::set_terms`] stored last.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms { profile: self.profile(), bound: self.bound.load(Relaxed) }
+    }
+
+    /// Whether the slot's tenant may be given up: no job, no correction, no debt.
+    pub(crate) fn is_spare(&self) -> bool {
+        let clear = self.in_debt.load(Relaxed) == 0 && !self.drained.has_corrections();
+        clear && self.tail.look().is_idle()
+    }
+
+    /// Notes whether the lane leaves the rotation owing. Only its drainer may call this.
+    #[inline]
+    pub(crate) fn note_debt(&self, owes: bool) {
+        if self.in_debt.load(Relaxed) != u32::from(owes) {
+            self.in_debt.store(u32::from(owes), Relaxed);
+        }
+    }
+
     /// The lane's profile in the plan.
     #[inline]
     pub(crate) fn profile(&self) -> u32 {
@@ -125,17 +147,72 @@ impl Row {
         (self.drained.dispatched.load(Relaxed), self.drained.served_cost.load(Relaxed))
     }
 
-    /// Forgets what was counted, for the slot's next tenant. The lane must be idle and unknown.
-    pub(crate) fn clear_counters(&self) {
+    /// Forgets what was counted, for the slot's next tenant, of `generation`. The lane must be idle
+    /// and unknown.
+    pub(crate) fn clear_for(&self, generation: u16) {
+        self.drained.owed.swap(Owed::nothing(generation).0, Relaxed);
         self.refused.swap(0, Relaxed);
         self.refused_cost.swap(0, Relaxed);
-        self.drained.owed.swap(0, Relaxed);
         self.drained.dispatched.store(0, Relaxed);
         self.drained.served_cost.store(0, Relaxed);
     }
 }
 
+/// Corrections of a balance that wait for the lane's drainer: `generation 16 | micros 48`, signed
+/// millionths of a cost unit. The generation keeps a late completion off the slot's next tenant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Owed(u64);
+
+const MICROS_BITS: u32 = 48;
+const MICROS_MAX: i64 = (1 << (MICROS_BITS - 1)) - 1;
+
+impl Owed {
+    fn nothing(generation: u16) -> Owed {
+        Owed(u64::from(generation) << MICROS_BITS)
+    }
+
+    fn generation(self) -> u16 {
+        (self.0 >> MICROS_BITS) as u16
+    }
+
+    fn micros(self) -> i64 {
+        (self.0 << (64 - MICROS_BITS)) as i64 >> (64 - MICROS_BITS)
+    }
+
+    /// With `micros` more, at most 140 million cost units either way.
+    fn plus(self, micros: i64) -> Owed {
+        let sum = self.micros().saturating_add(micros).clamp(-MICROS_MAX, MICROS_MAX);
+        Owed(Owed::nothing(self.generation()).0 | sum as u64 & ((1 << MICROS_BITS) - 1))
+    }
+}
+
 impl Drained {
+    /// Books a correction for the tenant of `generation`; for an earlier one it is dropped.
+    pub(crate) fn correct(&self, generation: u16, micros: i64) {
+        let booked = self.owed.fetch_update(Relaxed, Relaxed, |owed| {
+            let owed = Owed(owed);
+            (owed.generation() == generation).then(|| owed.plus(micros).0)
+        });
+        let _ = booked;
+    }
+
+    /// Takes the corrections booked so far; a look when there are none.
+    #[inline]
+    pub(crate) fn take_corrections(&self) -> i64 {
+        let owed = Owed(self.owed.load(Relaxed));
+        if owed.micros() == 0 { 0 } else { self.take_some() }
+    }
+
+    #[cold]
+    fn take_some(&self) -> i64 {
+        Owed(self.owed.fetch_and(!0 << MICROS_BITS, Relaxed)).micros()
+    }
+
+    /// Whether corrections wait.
+    pub(crate) fn has_corrections(&self) -> bool {
+        Owed(self.owed.load(Relaxed)).micros() != 0
+    }
+
     /// Publishes what a visit did: `jobs` of `cost` in all, and where the head stands now.
     ///
     /// The caller holds the lane's drain right, so these plain stores have one writer.
@@ -165,5 +242,32 @@ impl Row {
         // ORDERING(row.depth): Acquire; pairs with row.head.
         let head = self.drained.head_seen.load(ord!("row.depth", Acquire => Relaxed));
         (dispatched, crate::ring::depth(head, &self.tail))
+    }
+}
+
+#[cfg(all(test, not(fairlane_loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn corrections_add_up_and_keep_their_generation(
+            generation: u16, all in prop::collection::vec(-1_000_000_000_000i64..1_000_000_000_000, 0..20),
+        ) {
+            let owed = all.iter().fold(Owed::nothing(generation), |owed, &one| owed.plus(one));
+            prop_assert_eq!((owed.generation(), owed.micros()), (generation, all.iter().sum()));
+        }
+    }
+
+    #[test]
+    fn a_late_correction_does_not_reach_the_next_tenant() {
+        let row = Row::new(0);
+        row.drained.correct(0, 5);
+        row.clear_for(1);
+        row.drained.correct(0, 7);
+        assert!(!row.drained.has_corrections());
+        row.drained.correct(1, -3);
+        assert_eq!((row.drained.take_corrections(), row.drained.take_corrections()), (-3, 0));
     }
 }

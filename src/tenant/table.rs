@@ -98,12 +98,9 @@ impl Table {
         self.names.get(name).map(unpack)
     }
 
-    /// The slot of `name`, given to it now if it is new. `terms` are stored in its row.
+    /// The slot of `name`, given to it now if it is new. `terms` are stored in its row, under the
+    /// lock, so that they cannot reach a slot that was given up meanwhile.
     pub(crate) fn intern(&self, name: &str, terms: Terms) -> Result<Interned, InternError> {
-        if let Some(known) = self.find(name) {
-            self.note_use(known, terms);
-            return Ok(known);
-        }
         let mut registry = self.registry.lock().expect("no code panics under the registry's lock");
         if let Some(known) = self.find(name) {
             self.note_use(known, terms);
@@ -121,8 +118,13 @@ impl Table {
     }
 
     fn note_use(&self, known: Interned, terms: Terms) {
+        self.row(known.slot).set_terms(terms);
+        self.touch(known);
+    }
+
+    /// Notes that the tenant was asked for by name.
+    pub(crate) fn touch(&self, known: Interned) {
         let row = self.row(known.slot);
-        row.set_terms(terms);
         if row.touched.load(Relaxed) == 0 {
             row.touched.store(1, Relaxed);
         }
@@ -155,7 +157,7 @@ impl Table {
     /// Gives up idle tenants, an eighth of the table at most: first those nobody has asked for
     /// since the last time, and only if there is none, any.
     ///
-    /// Idle means that the lane has no job and is out of the rotation. Costs a pass over all
+    /// Idle means no job, no correction and no debt, and out of the rotation. Costs a pass over all
     /// names; it is needed once per eighth of the table.
     fn reclaim(&self, registry: &mut Registry) {
         let most = (self.tenants_max as usize / 8).max(1);
@@ -167,7 +169,7 @@ impl Table {
             let touched = row.touched.load(Relaxed) != 0;
             row.touched.store(0, Relaxed);
             let list = if touched { &mut idle } else { &mut spare };
-            if list.len() < most && row.tail.look().is_idle() {
+            if list.len() < most && row.is_spare() {
                 list.push((Box::<str>::from(name), tenant));
             }
         });
@@ -186,7 +188,7 @@ impl Table {
         registry.retired.dispatched += dispatched;
         registry.retired.served_cost += served_cost;
         registry.retired.refused += u64::from(row.refused.load(Relaxed));
-        row.clear_counters();
+        row.clear_for(generation);
         registry.free.push((tenant.slot, generation));
     }
 
