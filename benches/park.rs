@@ -103,14 +103,15 @@ struct Bare {
 
 impl Bare {
     fn start(core: Option<core_affinity::CoreId>) -> Bare {
-        let (sent, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let sent = Arc::new(std::sync::Mutex::new(None::<Instant>));
+        let stop = Arc::new(AtomicBool::new(false));
         let report = Arc::new(Report::default());
         let (inbox, stopped, told) = (Arc::clone(&sent), Arc::clone(&stop), Arc::clone(&report));
         let thread = std::thread::spawn(move || {
             core.map(core_affinity::set_for_current);
             while !stopped.load(Ordering::Acquire) {
                 std::thread::park();
-                let message: Option<Instant> = inbox.lock().expect("nobody panics").take();
+                let message = inbox.lock().expect("nobody panics").take();
                 if let Some(since) = message {
                     told.woken(since);
                 }

@@ -5,7 +5,7 @@
 //!
 //!     cargo run --release --example own_threads
 
-use fairlane::{Engine, Job, Receipt, Worker};
+use fairlane::{Engine, Job, Receipt, WorkerError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -19,7 +19,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const AT_ONCE: usize = 4;
 
 /// One of the service's threads: takes jobs and sends them on their way.
-fn pull(mut worker: Worker<u32>, stop: &AtomicBool, sent: &Sender<(u32, Receipt)>) -> usize {
+fn pull(
+    engine: &Engine<u32>,
+    stop: &AtomicBool,
+    sent: &Sender<(u32, Receipt)>,
+) -> Result<usize, WorkerError> {
+    // A worker stays on the thread that made it.
+    let mut worker = engine.worker()?;
     let mut taken = 0;
     // An empty batch says that the time is up or that the engine has stopped; the service knows.
     while !stop.load(Ordering::Acquire) {
@@ -29,7 +35,7 @@ fn pull(mut worker: Worker<u32>, stop: &AtomicBool, sent: &Sender<(u32, Receipt)
             let _ = sent.send(grant.split());
         }
     }
-    taken
+    Ok(taken)
 }
 
 /// Ends jobs on a thread that never saw the engine. Every tenth cost twice its estimate.
@@ -57,8 +63,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let completions = scope.spawn(|| complete(answers));
         let mut pullers = Vec::new();
         for _ in 0..2 {
-            let (worker, sent, stop) = (engine.worker()?, sent.clone(), &stop);
-            pullers.push(scope.spawn(move || pull(worker, stop, &sent)));
+            let (engine, sent, stop) = (&engine, sent.clone(), &stop);
+            pullers.push(scope.spawn(move || pull(engine, stop, &sent)));
         }
         drop(sent);
 
@@ -71,7 +77,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stop.store(true, Ordering::Release);
 
         for (number, puller) in pullers.into_iter().enumerate() {
-            println!("thread {number} took {} jobs", puller.join().expect("no panic"));
+            println!("thread {number} took {} jobs", puller.join().expect("no panic")?);
         }
         println!("{} jobs cost more than estimated", completions.join().expect("no panic"));
         println!("{report:?}");

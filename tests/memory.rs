@@ -2,54 +2,17 @@
 //!
 //! The tests measure the process, so they run one after the other under a lock.
 
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "support/rng.rs"]
 mod rng;
 
+use counting::{CALLS, LIVE};
 use fairlane::{Engine, Grant, Job, Policy, Tenant};
 use rng::Rng;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// Bytes allocated and not freed, and the most they have been.
-static LIVE: AtomicI64 = AtomicI64::new(0);
-static PEAK: AtomicI64 = AtomicI64::new(0);
-/// Allocations made.
-static CALLS: AtomicU64 = AtomicU64::new(0);
-
-struct Counting;
-
-fn grow(bytes: usize) {
-    CALLS.fetch_add(1, Relaxed);
-    let live = LIVE.fetch_add(bytes as i64, Relaxed) + bytes as i64;
-    PEAK.fetch_max(live, Relaxed);
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as i64, Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        grow(size);
-        LIVE.fetch_sub(layout.size() as i64, Relaxed);
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -190,38 +153,4 @@ fn steady_work_on_the_engines_own_threads_allocates_nothing_per_job() {
     }
     let calls = CALLS.load(Relaxed) - before;
     assert!(calls <= 32, "{calls} allocations for 200,000 jobs");
-}
-
-/// Bytes by which a million names of `bytes` bytes make an engine grow, at rest and at most.
-fn hostile(bytes: usize, busy: bool) -> (i64, i64) {
-    let engine = engine(1_000_000);
-    let before = live();
-    PEAK.store(before, Relaxed);
-    let mut worker = engine.worker().unwrap();
-    for number in 0..1_000_000 {
-        let tenant = engine.tenant(&name(number, bytes), "starter").unwrap();
-        if busy && number % 16 == 0 {
-            let _ = engine.submit(tenant, [0; 2]).unwrap();
-            assert_eq!(worker.next_batch(1).count(), 1);
-        }
-    }
-    let snapshot_tenants = engine.snapshot().tenants;
-    assert!(snapshot_tenants <= TENANTS, "{snapshot_tenants} tenants in the table");
-    (live() - before, PEAK.load(Relaxed) - before)
-}
-
-// Verification, "Faults": a hard cap. The formula: 192 bytes a tenant with a 12-byte name, and
-// every byte beyond 12 of the name.
-#[test]
-fn a_million_hostile_names_stay_within_the_formula() {
-    let _alone = alone();
-    for (bytes, busy) in [(12, false), (12, true), (256, false)] {
-        let (rest, peak) = hostile(bytes, busy);
-        let each = IDLE_BYTES_MAX + (bytes - 12) as f64;
-        let (rest, peak) = (rest as f64 / f64::from(TENANTS), peak as f64 / f64::from(TENANTS));
-        println!("names of {bytes} bytes: {rest:.1} a tenant at rest, {peak:.1} at most");
-        // While names come, a pass to find idle tenants holds some, and the map grows by copying.
-        assert!(rest <= each, "names of {bytes} bytes: {rest:.1} bytes a tenant, not {each}");
-        assert!(peak <= 1.5 * each, "names of {bytes} bytes: {peak:.1} bytes a tenant at most");
-    }
 }

@@ -59,7 +59,9 @@ fn lent_freed_once() {
         drop(home);
         lender.look();
         drop(lender);
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(times(&freed), 1);
     });
 }

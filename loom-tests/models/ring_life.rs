@@ -24,10 +24,10 @@ fn ring_leave_one_producer() {
     });
 }
 
-/// The same with two producers. At most 2 preemptions.
+/// The same with two producers. At most 4 preemptions.
 #[test]
 fn ring_leave_two_producers() {
-    check("ring_leave_two_producers", Some(2), || {
+    check("ring_leave_two_producers", Some(4), || {
         let lane = Lane::new(2, 2, 2);
         let producers = [1, 2].map(|job| {
             let lane = Arc::clone(&lane);
@@ -35,7 +35,7 @@ fn ring_leave_two_producers() {
         });
         let mut jobs = lane.visit(2);
         jobs.extend(lane.visit(2));
-        producers.map(|producer| producer.join().unwrap());
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
         jobs.extend(lane.finish());
         jobs.sort_unstable();
         assert_eq!(jobs, [1, 2]);
@@ -44,10 +44,10 @@ fn ring_leave_two_producers() {
 }
 
 /// A drainer that takes the lane out of the rotation hands its state, through the producer that
-/// brings the lane back, to another drainer. At most 3 preemptions.
+/// brings the lane back, to another drainer. At most 4 preemptions.
 #[test]
 fn ring_leave_and_hand_over() {
-    check("ring_leave_and_hand_over", Some(3), || {
+    check("ring_leave_and_hand_over", Some(4), || {
         let lane = Lane::new(2, 2, 2);
         lane.push(1).unwrap();
         let producer = Arc::clone(&lane);
@@ -65,10 +65,10 @@ fn ring_leave_and_hand_over() {
 }
 
 /// What is accepted is drained, and nothing is accepted once `close` has returned.
-/// At most 3 preemptions.
+/// At most 4 preemptions.
 #[test]
 fn ring_close() {
-    check("ring_close", Some(3), || {
+    check("ring_close", Some(4), || {
         let lane = Lane::new(1, 2, 2);
         let producers = [1, 2].map(|job| {
             let lane = Arc::clone(&lane);
@@ -86,10 +86,10 @@ fn ring_close() {
 }
 
 /// A handle of the old tenant never submits to the new one: the lane changes hands only while it is
-/// idle, and what was accepted before has been drained by then. At most 3 preemptions.
+/// idle, and what was accepted before has been drained by then.
 #[test]
 fn ring_retire() {
-    check("ring_retire", Some(3), || {
+    check("ring_retire", None, || {
         let lane = Lane::new(1, 2, 2);
         let old = Arc::clone(&lane);
         let old = thread::spawn(move || old.push_as(0, 10));

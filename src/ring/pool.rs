@@ -376,6 +376,7 @@ impl<T> Pool<T> {
             let popped = self.depot.compare_exchange_weak(
                 top,
                 next,
+                // ORDERING(pool.take): as above, won or lost; pairs with pool.give.
                 ord!("pool.take", Acquire => Relaxed),
                 ord!("pool.take", Acquire => Relaxed),
             );
@@ -431,6 +432,7 @@ impl<T> Pool<T> {
             ptr::null_mut(),
             mine.as_ptr(),
             ord!("pool.install", AcqRel => Relaxed),
+            // ORDERING(pool.chunk): the winner's is initialised; pairs with pool.install.
             ord!("pool.chunk", Acquire => Relaxed),
         );
         if installed.is_err() {

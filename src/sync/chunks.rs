@@ -40,12 +40,12 @@ impl<C> Chunks<C> {
             // SAFETY: as below, as far as a mutant can be.
             return unsafe { &*mine };
         }
-        // ORDERING(chunks.install): Release publishes the chunk's contents, Acquire on failure
-        // takes the winner's; pairs with chunks.get.
+        // ORDERING(chunks.install): Release publishes the chunk's contents; pairs with chunks.get.
         let installed = self.table[index].compare_exchange(
             ptr::null_mut(),
             mine,
             ord!("chunks.install", AcqRel => Relaxed),
+            // ORDERING(chunks.get): as in `get`, for the winner's; pairs with chunks.install.
             ord!("chunks.get", Acquire => Relaxed),
         );
         let chunk = match installed {
