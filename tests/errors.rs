@@ -135,7 +135,7 @@ fn a_table_full_of_tenants_with_work_takes_no_new_name() {
     }
     let error = engine.tenant("c", "starter").unwrap_err();
     assert_eq!(error.reason(), Reason::TooManyTenants);
-    assert_eq!(error.to_string(), "too many tenants: 2 of 2 have work");
+    assert_eq!(error.to_string(), "too many tenants: 2 of 2 are in use");
     assert_eq!(engine.snapshot().refused.get(&Reason::TooManyTenants), Some(&1));
     assert!(engine.tenant("a", "starter").is_ok(), "known names are looked up as ever");
 }
@@ -340,11 +340,11 @@ fn a_blocked_submitter_gets_its_job_back_at_the_deadline() {
     assert!(engine.submit_blocking(acme, job(), past).is_err(), "a past deadline does not wait");
 }
 
-/// Submits on another thread; what became of it, and after how long.
-fn blocked(
-    engine: &Engine<String>,
-    to: Tenant,
-) -> mpsc::Receiver<(Option<(Reason, Job<String>)>, Duration)> {
+/// The refusal, if it was one, and how long it took.
+type Outcome = (Option<(Reason, Job<String>)>, Duration);
+
+/// Submits on another thread.
+fn blocked(engine: &Engine<String>, to: Tenant) -> mpsc::Receiver<Outcome> {
     let (sender, receiver) = mpsc::channel();
     let engine = engine.clone();
     thread::spawn(move || {
@@ -466,7 +466,9 @@ fn picks_of_a_successor(settled: Settled, debt: u32) -> usize {
     let (other, debtor) = (tenant(&engine, "other"), tenant(&engine, "debtor"));
     let mut worker = engine.worker().unwrap();
     let mut next = || worker.tick(Nanos::ZERO, 1).next();
-    let submit = |to, name: &str| drop(engine.submit(to, Job::new(name.to_owned())).unwrap());
+    let submit = |to, name: &str| {
+        let _ = engine.submit(to, Job::new(name.to_owned())).unwrap();
+    };
     // Fast handlers, so that an emptied lane is visited once more and books what is owed.
     for _ in 0..20 {
         submit(debtor, "one of many");

@@ -145,6 +145,29 @@ proptest! {
     }
 }
 
+/// Worker 0 learns that handlers are slow and costs small, and halves the quantum; worker 2, which
+/// is fast, leaves an empty lane behind, over which worker 0 begins a round that grants nothing.
+/// Then dear heads meet worker 1, which has learnt nothing and halves nothing.
+fn two_paces() -> Case {
+    let tick = |worker, passed| Step::Tick { worker, most: 1, passed };
+    let mut steps = vec![Step::Arrive { lane: 0, jobs: 90 }];
+    steps.extend((0..60).map(|_| tick(0, 1_000_000)));
+    steps.extend((0..30).map(|_| tick(2, 0)));
+    steps.push(tick(0, 1_000_000));
+    steps.extend([1, 2].map(|lane| Step::Arrive { lane, jobs: 60 }));
+    steps.extend((0..100).map(|_| tick(1, 0)));
+    let costs = vec![vec![1], vec![1_000], vec![1_000]];
+    Case { weights: vec![1.0; 3], base: 20, workers: 3, costs, steps }
+}
+
+// Decision 2: a leap over barren rounds is as many turns as some head needs. Turns counted with a
+// halved quantum must not be paid out in whole ones.
+#[test]
+fn a_leap_is_worth_the_same_whichever_worker_begins_the_round() {
+    let case = two_paces();
+    judge(&case, &mut setup(&case).engine()).unwrap();
+}
+
 /// Two lanes with weights 1 and 10 that stay backlogged for long, with mixed costs.
 fn long_case() -> Case {
     let mut steps: Vec<Step> = (0..2).map(|lane| Step::Arrive { lane, jobs: 2_000 }).collect();

@@ -104,7 +104,7 @@ impl Floor {
         let (sleepers, beds) = dormitory(seats);
         let floor = Floor { rotation: Rotation::new(64, seats), sleepers };
         floor.rotation.activate(9);
-        let claim = floor.rotation.claim(0, 64, 0).expect("the lane is there");
+        let claim = floor.rotation.claim(0, 64, 64, 0).expect("the lane is there");
         finish(&floor.rotation, 0, claim);
         (Arc::new(floor), beds)
     }
@@ -117,7 +117,7 @@ impl Floor {
     /// Sleeps until there is a lane, and takes it.
     fn work(&self, bed: &Bed) {
         loop {
-            if let Some(claim) = self.rotation.claim(bed.seat(), 1, 0) {
+            if let Some(claim) = self.rotation.claim(bed.seat(), 1, 1, 0) {
                 return finish(&self.rotation, bed.seat(), claim);
             }
             bed.sleep(&self.sleepers, None, || !self.rotation.is_empty());

@@ -22,7 +22,7 @@ impl<T> Ring<T> {
     /// Claims up to `most` lanes, lets `visit` see each, and puts all back to wait for their next
     /// turn. Returns how many there were.
     fn visit(&self, seat: usize, most: u32, mut visit: impl FnMut(&mut T, Refill)) -> usize {
-        let Some(mut claim) = self.rotation.claim(seat, most, 0) else { return 0 };
+        let Some(mut claim) = self.rotation.claim(seat, most, most, 0) else { return 0 };
         let mut findings = Findings::default();
         let mut visited = 0;
         while let Some(mut right) = claim.next_right() {
@@ -38,7 +38,7 @@ impl<T> Ring<T> {
     /// Claims all there is, for good.
     fn take_all(&self) -> Vec<u32> {
         let mut all = Vec::new();
-        while let Some(claim) = self.rotation.claim(0, 64, 0) {
+        while let Some(claim) = self.rotation.claim(0, 64, 64, 0) {
             all.extend(finish(&self.rotation, 0, claim));
         }
         all.sort_unstable();
@@ -115,11 +115,11 @@ fn rotation_hints() {
     check("rotation_hints", None, || {
         let ring = Ring::new(0, 2, vec![(), ()]);
         ring.rotation.activate(0);
-        let earlier = ring.rotation.claim(0, 64, 0).expect("the lane is there");
+        let earlier = ring.rotation.claim(0, 64, 64, 0).expect("the lane is there");
         assert!(!finish(&ring.rotation, 0, earlier).is_empty());
         let worker = Arc::clone(&ring);
         let worker = thread::spawn(move || {
-            let claim = worker.rotation.claim(1, 64, 0);
+            let claim = worker.rotation.claim(1, 64, 64, 0);
             claim.map_or(Vec::new(), |claim| finish(&worker.rotation, 1, claim))
         });
         ring.rotation.activate(1);
@@ -231,7 +231,7 @@ fn leap(stays: bool) {
     let other = Arc::clone(&rotation);
     let other = thread::spawn(move || serve(&other, 1, stays));
     let mine = serve(&rotation, 0, stays);
-    let next = rotation.claim(0, 1, 0);
+    let next = rotation.claim(0, 1, 1, 0);
     let theirs = other.join().unwrap();
     let Some(next) = next else { return };
     let granted = [mine, theirs]
@@ -260,7 +260,7 @@ const NEED: u32 = 5;
 
 /// Visits one lane: lane 0 grants something, lane 1 does not. Returns the round and the lane.
 fn serve(rotation: &Rotation, seat: usize, stays: bool) -> Option<(u32, u32)> {
-    let mut claim = rotation.claim(seat, 1, 0)?;
+    let mut claim = rotation.claim(seat, 1, 1, 0)?;
     let round = claim.refill.round;
     let right = claim.next_right().expect("a claim has a lane");
     let lane = right.lane();

@@ -25,7 +25,7 @@ impl Ledger {
 
 /// The right to run one job, and the job.
 ///
-/// Whatever becomes of the grant, the job is settled exactly once: by [`complete`](Grant::complete),
+/// Whatever becomes of the grant, the job is settled, and only then: by [`complete`](Grant::complete),
 /// by [`settle`](Grant::settle) with the actual cost, or by dropping it, also while a panic
 /// unwinds. A grant may move to another thread and outlive its worker and its engine.
 ///

@@ -10,4 +10,4 @@ mod seat;
 
 pub(crate) use lanes::Lanes;
 pub(crate) use plan::{Plan, PlanError};
-pub(crate) use seat::{Seat, Tick};
+pub(crate) use seat::{Seat, Tick, unit};

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Most lanes taken out of the rotation at once, while handlers are fast.
 const LANES_FAST: u32 = 64;
+/// Most lanes a worker leaves lingering: each keeps a block.
+const LINGERING_MAX: u32 = 1_024;
 /// Lanes between asking for a lane's first job and reading it.
 const PREFETCH_LANES: usize = 4;
 /// Rounds that grant nothing before a worker concludes that only unfinished producers are left.
@@ -53,6 +55,8 @@ pub(crate) struct Seat {
     pub(crate) delays: Arc<Delays>,
     pub(crate) log: DelayLog,
     pace: Pace,
+    /// Lanes this worker has left lingering, less those it has found again.
+    lingering: u32,
     /// Rights of the claim being served; kept for its memory.
     rights: Vec<DrainRight>,
     /// Visits of the last tick that granted something; filled only for an observer.
@@ -70,6 +74,16 @@ struct Tally<'a, T> {
     stalled: bool,
     /// Whether a lane found empty stays for one more round.
     linger: bool,
+}
+
+/// A lane as a visit finds it.
+struct Spot<'a, T> {
+    lanes: &'a Lanes<T>,
+    row: &'a Row,
+    tenant: Tenant,
+    profile: Profile,
+    refill: Refill,
+    is_fresh: bool,
 }
 
 impl Seat {
@@ -91,6 +105,7 @@ impl Seat {
             delays,
             log: DelayLog::new(),
             pace: Pace::new(),
+            lingering: 0,
             rights: Vec::with_capacity(LANES_FAST as usize),
             visits: Vec::new(),
             observed: false,
@@ -123,16 +138,27 @@ impl Seat {
         self.pace.arrive(now);
         self.pace.gather(|| lanes.rotation.has_fresh());
         self.visits.clear();
+        if self.ledger.is_quiet() {
+            self.counters.busy_since.store(unit(now), Relaxed);
+        }
         self.look_at_plan();
         let slow = self.pace.is_slow();
         let most = most.min(u32::try_from(out.room()).unwrap_or(u32::MAX));
-        let mut tally =
-            Tally { out, now, left: most, jobs: 0, cost: 0, stalled: false, linger: !slow };
+        let mut tally = Tally {
+            out,
+            now,
+            left: most,
+            jobs: 0,
+            cost: 0,
+            stalled: false,
+            linger: !slow && self.lingering < LINGERING_MAX && !lanes.pool.is_scarce(),
+        };
         let shift = self.shift();
         let lanes_most = if slow { 1 } else { LANES_FAST };
         let mut barren = Barren::default();
         while tally.left > 0 {
-            let Some(claim) = lanes.rotation.claim(self.index, lanes_most, shift) else { break };
+            let claim = lanes.rotation.claim(self.index, lanes_most, tally.left, shift);
+            let Some(claim) = claim else { break };
             let refill = claim.refill;
             if claim.wakes && !mutant!("dispatch.no_rewake") {
                 lanes.sleepers.wake_one();
@@ -146,7 +172,10 @@ impl Seat {
         self.finish(lanes, &tally);
         match tally.jobs {
             0 if tally.stalled => Tick::Stalled,
-            0 => Tick::Idle,
+            0 => {
+                self.lingering = 0;
+                Tick::Idle
+            }
             jobs => Tick::Granted(jobs),
         }
     }
@@ -203,14 +232,19 @@ impl Seat {
             }
             let right = &mut rights[at];
             if tally.left == 0 {
-                findings.again(right);
+                findings.unseen(right);
                 continue;
             }
             visits += 1;
-            let row = lanes.table.row(right.lane());
-            match self.visit(lanes, row, right, &claim, tally, &mut findings) {
+            self.lingering = self.lingering.saturating_sub(u32::from(claim.is_lingering()));
+            let spot = self.spot(lanes, right.lane(), &claim);
+            match self.visit(&spot, right, tally, &mut findings) {
                 Place::Again => findings.again(right),
                 Place::Over => findings.over(right),
+                Place::Lingers => {
+                    self.lingering += 1;
+                    findings.lingers(right);
+                }
                 Place::Gone => {}
             }
         }
@@ -224,46 +258,36 @@ impl Seat {
         findings.granted
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the one place where all of it meets")]
     fn visit<T>(
         &mut self,
-        lanes: &Lanes<T>,
-        row: &Row,
+        spot: &Spot<'_, T>,
         right: &mut DrainRight,
-        claim: &Claim,
         tally: &mut Tally<'_, T>,
         findings: &mut Findings,
     ) -> Place {
-        let profile = self.profile(lanes, row);
-        let lane = right.lane();
-        let visited = row.drained.drain.open(right, |drain| {
-            if claim.is_fresh && drain.account.had_turn(claim.refill.round) {
+        let visited = spot.row.drained.drain.open(right, |drain| {
+            if spot.is_fresh && drain.account.had_turn(spot.refill.round) {
                 return Ok(Place::Over);
             }
-            self.begin(row, drain, claim.refill, &profile);
+            self.begin(spot, drain);
             let before = (tally.jobs, tally.cost);
-            let visited =
-                self.drain(lanes, row, drain, &profile, claim.refill, lane, tally, findings);
-            let served = (tally.jobs - before.0, tally.cost - before.1);
-            if served.0 > 0 {
+            let visited = self.drain(spot, drain, tally, findings);
+            let (jobs, cost) = (tally.jobs - before.0, tally.cost - before.1);
+            if jobs > 0 {
                 findings.granted = true;
-                row.drained.publish(drain.head.position(), served.0, served.1);
-                self.observe(lanes, row, lane, &profile, served);
+                spot.row.note_grant(unit(tally.now));
+                spot.row.drained.publish(drain.head.position(), jobs, cost);
+                self.observe(spot, jobs, cost);
             }
             visited
         });
-        visited.unwrap_or_else(|before| self.leave(lanes, row, right, before))
+        visited.unwrap_or_else(|before| self.leave(spot, right, before))
     }
 
     /// Takes an empty lane out of the rotation, unless a producer is faster. All that the visit
     /// does to the lane comes before: the next moment it may be another worker's.
-    fn leave<T>(
-        &mut self,
-        lanes: &Lanes<T>,
-        row: &Row,
-        right: &mut DrainRight,
-        before: Drain,
-    ) -> Place {
+    fn leave<T>(&mut self, spot: &Spot<'_, T>, right: &mut DrainRight, before: Drain) -> Place {
+        let Spot { lanes, row, .. } = spot;
         if row.tail.deactivate(&before.head, &lanes.pool, &mut self.returns) {
             return Place::Gone;
         }
@@ -288,48 +312,83 @@ impl Seat {
         }
     }
 
-    /// The lane's profile, copied: two words.
+    /// All about a lane that does not change during a visit.
     #[inline]
-    fn profile<T>(&self, lanes: &Lanes<T>, row: &Row) -> Profile {
+    fn spot<'a, T>(&self, lanes: &'a Lanes<T>, lane: u32, claim: &Claim) -> Spot<'a, T> {
+        let row = lanes.table.row(lane);
         let number = row.profile() as usize;
-        match self.plan.profiles.get(number) {
+        let profile = match self.plan.profiles.get(number) {
             Some(profile) => *profile,
             // The tenant was named after this tick's plan was read.
             None => lanes.plan.load().profiles[number],
-        }
+        };
+        let generation = row.drained.generation.load(Relaxed) as u16;
+        let tenant = Tenant::new(lane, generation, lanes.number);
+        Spot { lanes, row, tenant, profile, refill: claim.refill, is_fresh: claim.is_fresh() }
     }
 
     #[inline]
-    fn begin(&self, row: &Row, drain: &mut Drain, refill: Refill, profile: &Profile) {
-        match row.drained.take_corrections() {
+    fn begin<T>(&self, spot: &Spot<'_, T>, drain: &mut Drain) {
+        match spot.row.drained.take_corrections() {
             0 => {}
             micros => drain.account.correct(micros),
         }
-        drain.account.begin(refill, profile.quantum);
+        drain.account.begin(spot.refill, spot.profile.quantum);
     }
 
-    /// Grants jobs of one lane while its balance and the tick's allowance last. `Err` with the
-    /// state before when the lane is empty and still to be taken out of the rotation.
-    #[expect(clippy::too_many_arguments, reason = "the loop that everything else is for")]
+    /// Serves one lane, and says where it goes. `Err` with the state before when it is empty and
+    /// still to be taken out of the rotation.
     #[inline]
     fn drain<T>(
         &mut self,
-        lanes: &Lanes<T>,
-        row: &Row,
+        spot: &Spot<'_, T>,
         drain: &mut Drain,
-        profile: &Profile,
-        refill: Refill,
-        lane: u32,
         tally: &mut Tally<'_, T>,
         findings: &mut Findings,
     ) -> Result<Place, Drain> {
-        let tenant = Tenant::new(lane, row.drained.generation.load(Relaxed) as u16, lanes.number);
+        let before = tally.left;
+        let stop = self.grant_jobs(spot, drain, tally);
+        let jobs = before - tally.left;
+        tally.jobs += jobs;
+        if jobs > 0 {
+            drain.account.granted();
+        }
+        let meta = match stop {
+            // Most likely empty, but looking at the producers' line to be sure would cost more
+            // than visiting the lane once again.
+            Stop::Nothing if jobs > 0 && tally.linger => {
+                drain.account.empty();
+                return Ok(Place::Lingers);
+            }
+            Stop::Nothing => return Self::rest(spot.row, drain, tally),
+            Stop::Held(meta) => meta,
+        };
+        if tally.left == 0 {
+            let goes_on = drain.account.covers(meta.cost());
+            return Ok(if goes_on { Place::Again } else { Place::Over });
+        }
+        let (quantum, shift) = (spot.profile.quantum, spot.refill.shift);
+        if let Some(turns) = drain.account.end_short(meta.cost(), quantum, shift) {
+            findings.needs(turns);
+        }
+        Ok(Place::Over)
+    }
+
+    /// Grants jobs of one lane while its balance and the tick's allowance last: the loop that
+    /// everything else is for.
+    #[inline]
+    fn grant_jobs<T>(
+        &mut self,
+        spot: &Spot<'_, T>,
+        drain: &mut Drain,
+        tally: &mut Tally<'_, T>,
+    ) -> Stop {
+        let Spot { lanes, row, tenant, profile, .. } = *spot;
         let Seat { returns, ledger, log, delays, .. } = self;
         let Tally { out, now, left, cost: total, .. } = tally;
         // A copy of its own, so that it stays in a register.
         let mut account = drain.account;
         let mut loans = ledger.run();
-        let before = *left;
         let stop = drain.head.take_while(
             &row.tail,
             &lanes.pool,
@@ -350,31 +409,8 @@ impl Seat {
                 out.push(Grant::new(payload, Receipt::new(tenant, cost, waited, loans.lend())));
             },
         );
-        drop(loans);
-        let jobs = before - *left;
-        tally.jobs += jobs;
-        if jobs > 0 {
-            account.granted();
-        }
         drain.account = account;
-        let meta = match stop {
-            // Most likely empty, but looking at the producers' line to be sure would cost more
-            // than visiting the lane once again.
-            Stop::Nothing if jobs > 0 && tally.linger => {
-                drain.account.empty();
-                return Ok(Place::Over);
-            }
-            Stop::Nothing => return Self::rest(row, drain, tally),
-            Stop::Held(meta) => meta,
-        };
-        if tally.left == 0 {
-            let goes_on = drain.account.covers(meta.cost());
-            return Ok(if goes_on { Place::Again } else { Place::Over });
-        }
-        if let Some(turns) = drain.account.end_short(meta.cost(), profile.quantum, refill.shift) {
-            findings.needs(turns);
-        }
-        Ok(Place::Over)
+        stop
     }
 
     /// What becomes of a lane without a published job.
@@ -389,20 +425,18 @@ impl Seat {
     }
 
     #[inline]
-    fn observe<T>(
-        &mut self,
-        lanes: &Lanes<T>,
-        row: &Row,
-        lane: u32,
-        profile: &Profile,
-        (jobs, cost): (u32, u64),
-    ) {
+    fn observe<T>(&mut self, spot: &Spot<'_, T>, jobs: u32, cost: u64) {
         if self.observed {
-            let generation = row.drained.generation.load(Relaxed) as u16;
-            let tenant = Tenant::new(lane, generation, lanes.number);
-            self.visits.push(Visit { tenant, jobs, cost, quantum: profile.quantum.units() });
+            let quantum = spot.profile.quantum.units();
+            self.visits.push(Visit { tenant: spot.tenant, jobs, cost, quantum });
         }
     }
+}
+
+/// A moment in units of 2^30 ns, about a second.
+#[inline]
+pub(crate) fn unit(now: Nanos) -> u32 {
+    (now.0 >> 30) as u32
 }
 
 /// Notes how long a stamped job waited.
@@ -417,6 +451,7 @@ fn time_wait(stamp: Stamp, now: Nanos, tier: u32, log: &mut DelayLog, delays: &D
 enum Place {
     Again,
     Over,
+    Lingers,
     Gone,
 }
 

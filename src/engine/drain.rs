@@ -66,9 +66,12 @@ impl<T: Send + 'static> Engine<T> {
     pub fn drain(&self, timeout: Duration) -> DrainReport<T> {
         let shared = &self.shared;
         shared.stop_intake();
-        shared.wait_until_done(timeout, u64::from(super::threads::is_home(shared)));
+        let own = u32::from(super::threads::is_home(shared));
+        shared.draining_handlers.fetch_add(own, Relaxed);
+        shared.wait_until_done(timeout);
+        shared.draining_handlers.fetch_sub(own, Relaxed);
         shared.stop_workers();
-        self.owner.wait_for_claims();
+        shared.await_looks();
         let mut returned = shared.take_back_shelves();
         shared.collect(&mut returned);
         shared.report(returned)
@@ -76,8 +79,8 @@ impl<T: Send + 'static> Engine<T> {
 }
 
 impl<T: Send + 'static> Shared<T> {
-    /// Waits until no job waits and at most `own` run, or until `timeout` has passed.
-    fn wait_until_done(&self, timeout: Duration, own: u64) {
+    /// Waits until no job waits and none runs but those that drain, or until `timeout` has passed.
+    fn wait_until_done(&self, timeout: Duration) {
         let deadline = Instant::now().checked_add(timeout);
         let mut quiet = self.quiet.0.lock().expect("no code panics under this lock");
         loop {
@@ -85,7 +88,7 @@ impl<T: Send + 'static> Shared<T> {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => LOOK_EVERY,
             };
-            if left.is_zero() || self.is_done(own) {
+            if left.is_zero() || self.is_done() {
                 return;
             }
             let waited = self.quiet.1.wait_timeout(quiet, left.min(LOOK_EVERY));
@@ -94,10 +97,10 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// Looks at the lanes first: a job that has left its lane has been granted.
-    fn is_done(&self, own: u64) -> bool {
+    fn is_done(&self) -> bool {
         let empty = self.is_empty();
         let (granted, settled) = self.grants();
-        empty && granted - settled <= own
+        empty && granted - settled <= u64::from(self.draining_handlers.load(Relaxed))
     }
 
     pub(super) fn keep_shelves(&self, shelves: Arc<[Stealer<Grant<T>>]>) {
@@ -164,6 +167,7 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Drops what still waits when the last handle goes. Payloads are not ours: they may panic.
     pub(super) fn discard_leftovers(&self) {
+        self.await_looks();
         let mut returned = self.take_back_shelves();
         self.collect(&mut returned);
         for job in returned {
@@ -178,13 +182,6 @@ fn give_back<T>(grant: Grant<T>) -> Returned<T> {
 }
 
 impl<T: Send + 'static> Owner<T> {
-    /// Waits for the engine's threads that are not inside a handler to leave.
-    fn wait_for_claims(&self) {
-        // A thread inside a handler holds no claim and makes none afterwards; one that looks for
-        // work leaves at its next step. Neither needs to be waited for: claims are exclusive.
-        self.shared.lanes.sleepers.wake_all();
-    }
-
     /// Joins the engine's threads, except the one that asks.
     pub(super) fn join_threads(&self) {
         let mut threads = self.threads.lock().expect("no code panics under this lock");

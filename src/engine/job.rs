@@ -68,7 +68,6 @@ pub struct Kind {
 /// Ask [`Engine::position`](crate::Engine::position) and
 /// [`Engine::estimated_wait`](crate::Engine::estimated_wait) about it; nothing is computed before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "ignore it with `let _ =`, or ask the engine about its position"]
 pub struct Accepted {
     pub(super) tenant: Tenant,
     /// Ring position, modulo 2^23.
@@ -87,9 +86,13 @@ impl Accepted {
 pub struct Refused<T> {
     pub(super) job: Job<T>,
     pub(super) reason: Reason,
-    /// For a full queue: jobs queued and the bound. For an invalid cost: the cost.
+    /// For a full queue: jobs queued and the bound. For an invalid cost: the cost, and 0; for an
+    /// invalid kind 0 and [`FOREIGN_KIND`].
     pub(super) detail: (u64, u64),
 }
+
+/// Marks a refusal for the job's kind.
+pub(super) const FOREIGN_KIND: u64 = u64::MAX;
 
 impl<T> Refused<T> {
     pub(super) fn new(job: Job<T>, reason: Reason, detail: (u64, u64)) -> Self {
@@ -100,6 +103,11 @@ impl<T> Refused<T> {
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// The payload, as it was submitted.
+    pub fn payload(&self) -> &T {
+        &self.job.payload
     }
 
     /// The job, as it was submitted.
@@ -122,6 +130,9 @@ impl<T> fmt::Display for Refused<T> {
             Reason::Draining => f.write_str("draining: the engine takes no more jobs"),
             Reason::Closed => f.write_str("closed: the engine has stopped"),
             Reason::StaleTenant => f.write_str("stale tenant: the handle is no longer valid"),
+            Reason::Invalid if limit == FOREIGN_KIND => {
+                f.write_str("invalid: the kind belongs to another engine")
+            }
             Reason::Invalid => write!(f, "invalid: cost {current} is outside 1..=1000000"),
             Reason::TooManyTenants => f.write_str("too many tenants"),
         }

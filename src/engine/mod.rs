@@ -101,7 +101,6 @@ impl From<PlanError> for SetPolicyError {
 
 impl<T: Send + 'static> Engine<T> {
     /// Begins the set-up of an engine for payloads of type `T`.
-    #[must_use]
     pub fn builder() -> Builder<T> {
         Builder::new()
     }

@@ -3,14 +3,14 @@
 use super::observe::{Observer, PanicReport, Served};
 use crate::claim::Ledger;
 use crate::clock::Clock;
-use crate::dispatch::{Lanes, PlanError, Seat};
+use crate::dispatch::{Lanes, PlanError, Seat, unit};
 use crate::error::Reason;
 use crate::park::Bed;
 use crate::policy::Policy;
 use crate::stats::{Delays, SeatCounters};
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Condvar, Lent, Mutex, ord};
-use crate::tenant::{InternError, Interned, Row, Tenant};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
+use crate::sync::{Condvar, Lent, Mutex, full_fence, ord};
+use crate::tenant::{Ages, InternError, Interned, Row, Tenant};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -43,11 +43,16 @@ pub(super) struct Shared<T: Send + 'static> {
     pub(super) quiet: (Mutex<()>, Condvar),
     /// Jobs taken back by a drain after they had been granted to a worker's shelf.
     pub(super) taken_back: AtomicU64,
+    /// Drains that run in handlers of this engine; their own jobs are not waited for.
+    pub(super) draining_handlers: AtomicU32,
     /// The shelves of the engine's own threads, until a drain has emptied them.
     pub(super) shelves: Mutex<Option<Shelves<T>>>,
 }
 
 type Shelves<T> = Arc<[crossbeam_deque::Stealer<crate::claim::Grant<T>>]>;
+
+/// For how long an idle tenant's debt keeps its place in the table, in units of 2^30 ns: a minute.
+const DEBT_UNITS: u32 = 56;
 
 /// Most kinds over an engine's life.
 const KINDS_MAX: usize = 1_024;
@@ -118,6 +123,7 @@ impl<T: Send + 'static> Shared<T> {
             planning: Mutex::new(()),
             quiet: (Mutex::new(()), Condvar::new()),
             taken_back: AtomicU64::new(0),
+            draining_handlers: AtomicU32::new(0),
             shelves: Mutex::new(None),
             lanes,
         };
@@ -165,6 +171,39 @@ impl<T: Send + 'static> Shared<T> {
         self.lanes.sleepers.wake_all();
     }
 
+    /// Begins a look for work; `false` when the engine has stopped. Until the end of the look the
+    /// worker may hold grants that nobody else can reach.
+    #[inline]
+    pub(super) fn begin_look(&self, seat: &Seat) -> bool {
+        seat.counters.looking.store(1, Relaxed);
+        // Either this look sees the stop, or whoever stops sees the look.
+        full_fence(Ordering::SeqCst);
+        let goes = !self.is_stopped();
+        if !goes {
+            self.end_look(seat);
+        }
+        goes
+    }
+
+    /// Ends a look: what was granted is counted, and on the shelf if others may take it.
+    #[inline]
+    pub(super) fn end_look(&self, seat: &Seat) {
+        // ORDERING(engine.looked): Release; pairs with engine.await_looks.
+        seat.counters.looking.store(0, ord!("engine.looked", Release => Relaxed));
+    }
+
+    /// Waits until no worker looks for work. A look runs no user code.
+    pub(super) fn await_looks(&self) {
+        full_fence(Ordering::SeqCst);
+        for desk in &self.desks {
+            let looking = &desk.counters.looking;
+            // ORDERING(engine.await_looks): Acquire; pairs with engine.looked.
+            while looking.load(ord!("engine.await_looks", Acquire => Relaxed)) != 0 {
+                crate::sync::yield_now();
+            }
+        }
+    }
+
     /// Jobs granted and jobs settled, over all workers.
     pub(super) fn grants(&self) -> (u64, u64) {
         let counts = self.desks.iter().map(Desk::grants);
@@ -176,6 +215,17 @@ impl<T: Send + 'static> Shared<T> {
         if let Some(row) = row {
             row.count_refusal(cost);
         }
+    }
+
+    /// What protects an idle tenant now.
+    fn ages(&self) -> Ages {
+        let busy = self.desks.iter().filter(|desk| {
+            let (granted, settled) = desk.grants();
+            granted > settled
+        });
+        let oldest = busy.map(|desk| desk.counters.busy_since.load(Relaxed)).min();
+        let now = unit(self.clock.now());
+        Ages { live_since: oldest.unwrap_or(u32::MAX), debt_since: now.saturating_sub(DEBT_UNITS) }
     }
 
     /// The cost of a job of kind `number`, unless it is the job's own.
@@ -255,7 +305,7 @@ impl<T: Send + 'static> Shared<T> {
             self.lanes.plan.store(wider);
             terms
         });
-        Some(table.intern(name, terms))
+        Some(table.intern_beside(name, terms, || self.ages()))
     }
 
     /// Runs code that is not ours. A panic is reported once and goes no further, and neither does

@@ -1,7 +1,7 @@
 //! The way in.
 
 use super::Engine;
-use super::job::{Accepted, Batch, Job, Kind, Refused};
+use super::job::{Accepted, Batch, FOREIGN_KIND, Job, Kind, Refused};
 use super::shared::Shared;
 use crate::dispatch::Lanes;
 use crate::error::Reason;
@@ -135,7 +135,7 @@ impl<T: Send + 'static> Shared<T> {
         let (reason, message) = match error {
             InternError::Full => {
                 let most = self.lanes.table.tenants_max();
-                (Reason::TooManyTenants, format!("too many tenants: {most} of {most} have work"))
+                (Reason::TooManyTenants, format!("too many tenants: {most} of {most} are in use"))
             }
             InternError::Closed => {
                 let reason = self.closed_reason();
@@ -201,7 +201,7 @@ impl<T: Send + 'static> Shared<T> {
 
     fn cost_of_kind(&self, kind: Kind, own: u32) -> Result<u32, (Reason, (u64, u64))> {
         if kind.engine != self.lanes.number {
-            return Err((Reason::Invalid, (0, 0)));
+            return Err((Reason::Invalid, (0, FOREIGN_KIND)));
         }
         Ok(self.kind_cost(kind.number).unwrap_or(own))
     }
@@ -269,7 +269,8 @@ impl<T: Send + 'static> Shared<T> {
     fn count_batch_refusal(&self, tenant: Tenant, job: &Job<T>, reason: Reason) {
         let known = !matches!(reason, Reason::StaleTenant | Reason::Invalid);
         let row = known.then(|| self.lanes.table.row(tenant.slot()));
-        self.count_refusal(reason, row, job.cost);
+        let cost = self.check(&self.lanes, tenant, job).unwrap_or(job.cost);
+        self.count_refusal(reason, row, cost);
     }
 
     /// Submits jobs from the front of `jobs`, by one reservation; at least one is accepted.

@@ -8,6 +8,7 @@ use crate::park::Bed;
 use crate::stats::Kind;
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::{Outbox, full_fence};
+use crate::units::Nanos;
 use core_affinity::CoreId;
 use crossbeam_deque::{Steal, Stealer, Worker as Shelf};
 use std::cell::Cell;
@@ -65,9 +66,11 @@ pub(super) fn start<T: Send + 'static>(
     shared.keep_shelves(Arc::clone(&stealers));
     let (ready, arrivals) = mpsc::channel();
     for (index, shelf) in shelves.into_iter().enumerate() {
+        let bed = shared.desks[index].bed.lock().expect("no code panics under this lock").take();
         let place = Place {
             shared: Arc::clone(shared),
             index,
+            bed: bed.expect("nobody else has seen the engine"),
             handler: Arc::clone(&handler),
             shelf,
             shelves: Arc::clone(&stealers),
@@ -93,6 +96,7 @@ pub(super) fn start<T: Send + 'static>(
 struct Place<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     index: usize,
+    bed: Bed,
     handler: Handler<T>,
     shelf: Shelf<Grant<T>>,
     shelves: Arc<[Stealer<Grant<T>>]>,
@@ -106,13 +110,12 @@ impl<T: Send + 'static> Place<T> {
         let pinned = self.core.is_none_or(core_affinity::set_for_current);
         let _ = self.ready.send((self.index, pinned));
         drop(self.ready);
-        let bed = self.shared.desks[self.index].bed.lock().expect("not held over a panic").take();
         let spare_cores = std::thread::available_parallelism().map_or(1, usize::from) > 2;
         let mut runner = Runner {
             seat: self.shared.sit_down(self.index),
             shared: self.shared,
             index: self.index,
-            bed: bed.expect("each place is taken once"),
+            bed: self.bed,
             handler: self.handler,
             batch: Outbox::with_capacity(SHELF_JOBS as usize),
             shelf: self.shelf,
@@ -132,15 +135,14 @@ impl<T: Send + 'static> Runner<T> {
     /// One look for work, and the work found.
     fn turn(&mut self) {
         let now = self.shared.clock.now();
-        let most = if self.seat.is_slow() { 1 } else { SHELF_JOBS };
-        let tick = self.seat.tick(&self.shared.lanes, now, most, &mut self.batch);
+        let Some(tick) = self.look(now) else { return };
         if self.seat.observed && !self.seat.visits.is_empty() {
             self.shared.tell_served(self.index, &self.seat, now);
         }
         match tick {
             Tick::Granted(_) => {
                 self.stalls = 0;
-                self.run_batch();
+                self.run_granted();
             }
             Tick::Stalled if !self.take_over() => self.wait_out_stall(),
             Tick::Idle if !self.take_over() => self.sleep(),
@@ -148,34 +150,45 @@ impl<T: Send + 'static> Runner<T> {
         }
     }
 
-    fn run_batch(&mut self) {
-        if self.shelves.len() == 1 || self.batch.len() == 1 {
-            self.call_others();
-            let mut batch = std::mem::take(&mut self.batch);
-            for grant in batch.drain() {
-                self.run(grant);
-            }
-            self.batch = batch;
-            return;
+    /// Lets the dispatcher grant jobs: a single one stays in the batch, more go to the shelf.
+    /// `None` when the engine has stopped.
+    fn look(&mut self, now: Nanos) -> Option<Tick> {
+        if !self.shared.begin_look(&self.seat) {
+            return None;
         }
-        // Granted and not started: whoever has nothing to do may take it over.
-        self.batch.drain().for_each(|grant| self.shelf.push(grant));
-        full_fence(SeqCst);
-        self.shared.lanes.sleepers.wake_one();
-        while let Some(grant) = self.shelf.pop() {
-            if self.shared.is_stopped() {
-                // The drain takes back what was not started.
-                self.shelf.push(grant);
-                return;
-            }
+        let most = if self.seat.is_slow() { 1 } else { SHELF_JOBS };
+        let tick = self.seat.tick(&self.shared.lanes, now, most, &mut self.batch);
+        if self.batch.len() > 1 {
+            // Granted and not started: whoever has nothing to do may take it over.
+            self.batch.drain().for_each(|grant| self.shelf.push(grant));
+        }
+        self.shared.end_look(&self.seat);
+        Some(tick)
+    }
+
+    fn run_granted(&mut self) {
+        self.call_others();
+        let alone = self.batch.drain().next();
+        if let Some(grant) = alone {
+            self.run(grant);
+        }
+        // What a stopped engine has not started, the drain takes off the shelf.
+        while !self.shared.is_stopped() {
+            let Some(grant) = self.shelf.pop() else { return };
             self.run(grant);
         }
     }
 
     /// Before a handler runs: wakes a sleeper if there is work that this worker leaves behind.
     fn call_others(&self) {
+        if self.shelves.len() == 1 {
+            return;
+        }
+        // Either a worker on its way to bed sees the shelf, or this look sees the worker.
+        full_fence(SeqCst);
         let lanes = &self.shared.lanes;
-        if lanes.sleepers.count() > 0 && !lanes.rotation.is_empty() {
+        let leaves = !self.shelf.is_empty() || !lanes.rotation.is_empty();
+        if lanes.sleepers.count() > 0 && leaves {
             lanes.sleepers.wake_one();
         }
     }
@@ -183,7 +196,7 @@ impl<T: Send + 'static> Runner<T> {
     fn run(&mut self, grant: Grant<T>) {
         let tenant = grant.tenant();
         let timed = self.seat.is_timed();
-        let start = if timed { self.shared.clock.now() } else { crate::units::Nanos::ZERO };
+        let start = if timed { self.shared.clock.now() } else { Nanos::ZERO };
         let handler = &self.handler;
         if self.shared.guard(Some(self.index), Some(tenant), || handler(grant)).is_err() {
             self.seat.counters.panics.add(1);

@@ -102,17 +102,23 @@ impl<T: Send + 'static> Worker<T> {
     }
 
     fn fill(&mut self, now: Nanos, most: usize) -> Tick {
-        if self.shared.is_stopped() {
-            self.batch.prepare(0);
-            return Tick::Idle;
-        }
         let most = most.min(BATCH_MAX);
         self.batch.prepare(most);
+        if !self.shared.begin_look(&self.seat) {
+            return Tick::Idle;
+        }
         let tick = self.seat.tick(&self.shared.lanes, now, most as u32, &mut self.batch);
+        self.shared.end_look(&self.seat);
         if self.seat.observed && !self.seat.visits.is_empty() {
             self.shared.tell_served(self.index, &self.seat, now);
         }
         tick
+    }
+
+    /// Whether the engine has stopped, so that no grant will come any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.is_stopped()
     }
 
     /// As [`next_batch`](Worker::next_batch), but sleeps up to `limit` for the first job. Empty

@@ -65,7 +65,7 @@ const RESTED: u32 = 1 << 25;
 const HUNGRY: u32 = 1 << 26;
 /// Nothing was granted so far in the turn.
 const BARREN: u32 = 1 << 27;
-/// The lane has never had a turn.
+/// The lane has never had a turn, or none in the round of its last one.
 const NEW: u32 = 1 << 28;
 
 impl Account {
@@ -171,7 +171,9 @@ impl Account {
     /// Records that the lane leaves the rotation.
     #[inline]
     pub(crate) fn rest(&mut self) {
-        self.mark = self.mark & (ROUND_MASK | NEW) | RESTED;
+        // A turn in which the lane was found empty was none.
+        let unused = if self.has(BARREN) { NEW } else { 0 };
+        self.mark = self.mark & (ROUND_MASK | NEW) | RESTED | unused;
     }
 
     /// Corrects the balance by `micros` after jobs turned out cheaper (positive) or dearer.
@@ -252,6 +254,20 @@ mod tests {
         served.begin(leap(2), quantum(20.0));
         assert_eq!(hungry.deficit(), micros(20 + 1_000));
         assert_eq!(served.deficit(), micros(19 + 20));
+    }
+
+    #[test]
+    fn an_empty_lanes_visit_is_no_turn() {
+        let mut account = Account::new();
+        account.begin(refill(3), quantum(1.0));
+        account.empty();
+        account.rest();
+        assert!(!account.had_turn(3));
+        account.begin(refill(3), quantum(1.0));
+        assert!(account.pay(1));
+        account.granted();
+        account.rest();
+        assert!(account.had_turn(3));
     }
 
     #[test]

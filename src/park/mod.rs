@@ -95,6 +95,12 @@ impl Sleepers {
 }
 
 impl Bed {
+    fn looks_again(&self) -> bool {
+        if mutant!("park.no_recheck") {
+            return false;
+        }
+        !mutant!("park.check_before_announce")
+    }
     /// Sleeps until woken or until `limit` has passed, unless `has_work` says otherwise after the
     /// announcement. Returns whether somebody woke this worker to do work: then it must do some,
     /// or pass the wake on.
@@ -108,8 +114,7 @@ impl Bed {
             return false;
         }
         sleepers.announce(self.seat);
-        let recheck = !mutant!("park.no_recheck") && !mutant!("park.check_before_announce");
-        if recheck && has_work() {
+        if self.looks_again() && has_work() {
             return !sleepers.withdraw(self.seat);
         }
         match limit {

@@ -2,7 +2,7 @@
 
 use super::pool::{Pool, Returns};
 use super::tail::Tail;
-use super::word::{BlockId, Meta, NO_BLOCK, TOMBSTONE, Word, advanced};
+use super::word::{BlockId, Meta, NO_BLOCK, TOMBSTONE, Word, following};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::{mutant, ord};
 
@@ -85,29 +85,32 @@ impl Head {
                 return Some(Stop::Nothing);
             }
             if meta.cost() == TOMBSTONE {
-                self.pos += 1;
+                self.step(pool);
                 continue;
             }
             if !admit(meta) {
                 return Some(Stop::Held(meta));
             }
-            // Moved on before the payload is, so that no panic can make it be read twice. Within
-            // a block positions do not wrap.
-            self.pos += 1;
+            // Moved on before the payload is, so that no panic can make it be read twice.
+            self.step(pool);
             let payload = slot.payload.with(|cell| {
                 // SAFETY: invariant R2 (ring/README.md): the slot was published under the
                 // current tag, and `pos` has moved past it, so that it is read once.
-                unsafe { (*cell).assume_init_read() }
+                unsafe { cell.cast::<T>().read() }
             });
             if mutant!("ring.read_twice") {
                 // SAFETY: none; this is the mutant.
-                slot.payload.with(|cell| drop(unsafe { (*cell).assume_init_read() }));
+                slot.payload.with(|cell| drop(unsafe { cell.cast::<T>().read() }));
             }
             sink(meta, payload);
         }
-        self.spent = true;
-        self.pos = advanced(self.pos, 0);
         None
+    }
+
+    #[inline]
+    fn step<T>(&mut self, pool: &Pool<T>) {
+        self.spent = self.pos & pool.mask() == pool.mask();
+        self.pos = following(self.pos);
     }
 
     /// Moves to the block that `pos` falls on, if it is there.

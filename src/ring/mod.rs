@@ -9,4 +9,4 @@ mod word;
 pub(crate) use head::{Head, Rest, Stop};
 pub(crate) use pool::{BLOCKS_MAX, Pool, Returns, prefetch_line};
 pub(crate) use tail::{Door, ReserveError, Tail, depth};
-pub(crate) use word::{Stamp, distance};
+pub(crate) use word::{Stamp, Word, distance};

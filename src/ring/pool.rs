@@ -9,7 +9,6 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 /// Where one job waits.
-
 pub(super) struct Slot<T> {
     /// What the slot holds, and for which use of its block. Stored by the producer that reserved
     /// the slot; read by the lane's drainer.
@@ -265,7 +264,9 @@ impl<T> Pool<T> {
         held * (self.mask + 1) > LIGHT_JOBS.max(self.mask + 1)
     }
 
-    fn is_scarce(&self) -> bool {
+    /// Whether only the last eighth of the blocks is left.
+    #[inline]
+    pub(crate) fn is_scarce(&self) -> bool {
         let reserve = self.blocks_max / 8;
         self.blocks_out() + reserve >= self.blocks_max
     }

@@ -130,7 +130,7 @@ impl Tail {
     }
 
     #[inline]
-    pub(super) fn enter(&self) -> Word {
+    pub(crate) fn enter(&self) -> Word {
         // ORDERING(ring.enter): Acquire: the block's tag is visible; pairs with ring.reserve.
         Word(self.word.load(ord!("ring.enter", Acquire => Relaxed)))
     }
@@ -260,12 +260,12 @@ impl Tail {
         Word(self.word.fetch_or(Word::CLOSED, ord!("ring.close", AcqRel => Relaxed)))
     }
 
-    /// Gives the idle lane to `generation + 1`, so that handles of the old one are stale.
-    /// Returns the new generation, or `None` when the lane is in use or was changed meanwhile.
-    pub(crate) fn retire(&self, generation: u16) -> Option<u16> {
-        let word = self.look();
-        let next = generation.checked_add(1)?;
-        if word.generation() != generation || !word.is_idle() {
+    /// Gives the idle lane that `word` shows to the next generation, so that handles of the old one
+    /// are stale. Returns the new generation, or `None` when the lane is in use, has been used
+    /// since, or has no generation left.
+    pub(crate) fn retire(&self, word: Word) -> Option<u16> {
+        let next = word.generation().checked_add(1)?;
+        if !word.is_idle() {
             return None;
         }
         if mutant!("ring.retire_by_store") {

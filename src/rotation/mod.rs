@@ -18,6 +18,9 @@ pub(crate) struct Rotation {
     fresh: LaneSet,
     /// Lanes of the even and of the odd rounds.
     rounds: [LaneSet; 2],
+    /// Lanes found empty in the round before an even or an odd one. They come first in it: one that
+    /// has a job again is light, and one that has none leaves.
+    lingering: [LaneSet; 2],
     clockwork: CachePadded<Clockwork>,
     /// One flag per seat: 1 while the seat holds claimed lanes. Stored by the seat only.
     holding: Box<[CachePadded<AtomicU32>]>,
@@ -39,14 +42,26 @@ pub(crate) struct Claim {
     mask: u64,
     /// What a turn is worth, as seen after the lanes were taken.
     pub(crate) refill: Refill,
-    /// Whether the lanes came from the fresh set.
-    pub(crate) is_fresh: bool,
+    /// Which set the lanes came from.
+    origin: Origin,
     /// Whether the search hid lanes from others for a moment: somebody may have gone to sleep over
     /// them, so the claimer wakes one. A `SeqCst` fence has been passed.
     pub(crate) wakes: bool,
 }
 
 impl Claim {
+    /// Whether the lanes had been found empty in the round before.
+    #[inline]
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.origin == Origin::Lingering
+    }
+
+    /// Whether the lanes had just become backlogged.
+    #[inline]
+    pub(crate) fn is_fresh(&self) -> bool {
+        matches!(self.origin, Origin::Fresh | Origin::FreshRound)
+    }
+
     /// Takes the drain right of the next lane, lowest first.
     #[inline]
     pub(crate) fn next_right(&mut self) -> Option<DrainRight> {
@@ -73,6 +88,17 @@ impl Claim {
     }
 }
 
+/// Where a claim's lanes stood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    /// The fresh set, while other lanes were in the middle of the round.
+    Fresh,
+    /// The fresh set, with no lane left in the round: these make up the rest of it.
+    FreshRound,
+    Lingering,
+    Round,
+}
+
 /// What a worker found out about the lanes of a claim, and where they go.
 #[derive(Default, Debug)]
 pub(crate) struct Findings {
@@ -80,6 +106,10 @@ pub(crate) struct Findings {
     again: u64,
     /// Lanes whose turn is over.
     over: u64,
+    /// Lanes found empty that stay for one more round.
+    lingering: u64,
+    /// Lanes that were not visited after all.
+    unseen: u64,
     /// Whether any job was granted.
     pub(crate) granted: bool,
     /// The fewest turns that would let some lane's first job run; 0 when no lane was that short.
@@ -99,6 +129,18 @@ impl Findings {
         self.over |= 1 << (right.lane() % 64);
     }
 
+    /// The lane is empty and stays for one more round, at whose start it is looked at first.
+    #[inline]
+    pub(crate) fn lingers(&mut self, right: &DrainRight) {
+        self.lingering |= 1 << (right.lane() % 64);
+    }
+
+    /// The lane was not visited and keeps its place.
+    #[inline]
+    pub(crate) fn unseen(&mut self, right: &DrainRight) {
+        self.unseen |= 1 << (right.lane() % 64);
+    }
+
     /// Some lane's first job needs `turns` more turns.
     pub(crate) fn needs(&mut self, turns: u32) {
         self.need = if self.need == 0 { turns } else { self.need.min(turns) };
@@ -107,7 +149,7 @@ impl Findings {
     /// Whether any lane stays in the rotation.
     #[inline]
     pub(crate) fn leaves_backlog(&self) -> bool {
-        self.again | self.over != 0
+        self.again | self.over | self.lingering | self.unseen != 0
     }
 }
 
@@ -122,6 +164,7 @@ impl Rotation {
         Rotation {
             fresh: LaneSet::new(lanes),
             rounds: [LaneSet::new(lanes), LaneSet::new(lanes)],
+            lingering: [LaneSet::new(lanes), LaneSet::new(lanes)],
             clockwork: CachePadded::new(Clockwork {
                 cursor: AtomicU64::new(Cursor::start(round).0),
                 harvest: AtomicU64::new(Harvest::NOTHING.0),
@@ -140,7 +183,11 @@ impl Rotation {
     /// Whether no lane stands in the rotation. Lanes claimed by a worker are not counted: that
     /// worker puts them back and looks at the sleepers.
     pub(crate) fn is_empty(&self) -> bool {
-        self.fresh.look(0).is_none() && self.rounds.iter().all(|set| set.look(0).is_none())
+        self.sets().all(|set| set.look(0).is_none())
+    }
+
+    fn sets(&self) -> impl Iterator<Item = &LaneSet> {
+        self.rounds.iter().chain(&self.lingering).chain([&self.fresh])
     }
 
     /// Whether a fresh lane waits.
@@ -161,44 +208,59 @@ impl Rotation {
         Cursor(self.clockwork.cursor.load(ord!("rotation.cursor", Acquire => Relaxed)))
     }
 
-    /// Claims up to `most` lanes of one word: fresh ones first, then those of the current round.
-    /// Begins the next round, with the quantum halved `shift` times, when this one is used up.
+    /// Claims up to `most` lanes of one word: fresh ones first, then those of the current round. While
+    /// others are in the middle of the round, no more fresh lanes than the `jobs` about to be
+    /// granted, so that those left over keep their precedence. Begins the next round, with the quantum halved `shift` times, when this one is used up.
     ///
     /// Returns `None` when the rotation is empty. A claim must be put back before the next one.
-    pub(crate) fn claim(&self, seat: usize, most: u32, shift: u32) -> Option<Claim> {
+    pub(crate) fn claim(&self, seat: usize, most: u32, jobs: u32, shift: u32) -> Option<Claim> {
         let mut wakes = false;
         let claim = self
-            .claim_fresh(seat, most, &mut wakes)
-            .or_else(|| self.claim_in_round(seat, most, shift, &mut wakes));
+            .claim_fresh(seat, most, jobs, &mut wakes)
+            .or_else(|| self.claim_in_round(seat, most, jobs, shift, &mut wakes));
         claim.map(|claim| Claim { wakes, ..claim })
     }
 
-    fn claim_fresh(&self, seat: usize, most: u32, wakes: &mut bool) -> Option<Claim> {
+    fn claim_fresh(&self, seat: usize, most: u32, jobs: u32, wakes: &mut bool) -> Option<Claim> {
         let word = self.fresh.find(0, wakes)?;
+        let (origin, most) = if self.rounds[self.cursor().parity()].is_bare() {
+            (Origin::FreshRound, most)
+        } else {
+            (Origin::Fresh, most.min(jobs))
+        };
         let mask = self.take(seat, &self.fresh, word, most)?;
-        Some(Claim { word, mask, refill: self.refill(), is_fresh: true, wakes: false })
+        Some(Claim { word, mask, refill: self.refill(), origin, wakes: false })
     }
 
     fn claim_in_round(
         &self,
         seat: usize,
         most: u32,
+        jobs: u32,
         shift: u32,
         wakes: &mut bool,
     ) -> Option<Claim> {
         loop {
             let cursor = self.cursor();
-            let set = &self.rounds[cursor.parity()];
-            if let Some(word) = set.find(cursor.position(), wakes).or_else(|| set.find(0, wakes)) {
+            let (set, next) = (&self.rounds[cursor.parity()], cursor.parity() ^ 1);
+            let lingering = &self.lingering[cursor.parity()];
+            if let Some(word) = lingering.find(0, wakes) {
+                if let Some(mask) = self.take(seat, lingering, word, most) {
+                    let (refill, origin) = (self.refill(), Origin::Lingering);
+                    return Some(Claim { word, mask, refill, origin, wakes: false });
+                }
+            } else if let Some(word) =
+                set.find(cursor.position(), wakes).or_else(|| set.find(0, wakes))
+            {
                 if let Some(mask) = self.take(seat, set, word, most) {
                     self.move_to(cursor, word);
-                    let refill = self.refill();
-                    return Some(Claim { word, mask, refill, is_fresh: false, wakes: false });
+                    let (refill, origin) = (self.refill(), Origin::Round);
+                    return Some(Claim { word, mask, refill, origin, wakes: false });
                 }
-            } else if self.rounds[cursor.parity() ^ 1].look(0).is_some() {
+            } else if [&self.rounds[next], &self.lingering[next]].iter().any(|set| !set.is_bare()) {
                 self.next_round(seat, cursor, shift);
             } else {
-                return self.claim_fresh(seat, most, wakes);
+                return self.claim_fresh(seat, most, jobs, wakes);
             }
             spin();
         }
@@ -233,7 +295,10 @@ impl Rotation {
 
     /// Begins the round after `cursor`'s, unless another worker has.
     fn next_round(&self, seat: usize, cursor: Cursor, shift: u32) {
-        let next = cursor.next_round(self.leap(seat, cursor), shift);
+        let leap = self.leap(seat, cursor);
+        // The need was counted in this round's quanta.
+        let shift = if leap > 1 { cursor.refill().shift } else { shift };
+        let next = cursor.next_round(leap, shift);
         if mutant!("rotation.advance_by_store") {
             self.clockwork.cursor.store(next.0, Ordering::Release);
             return;
@@ -294,13 +359,23 @@ impl Rotation {
         let now = self.cursor();
         let moved_on = now.round() != claim.refill.round;
         let current = now.parity();
-        if findings.again != 0 {
-            self.rounds[current].insert(claim.word, findings.again);
-        }
-        if findings.over != 0 {
-            // A lane whose turn was in an earlier round has its next one in this round.
-            let next = if moved_on { current } else { current ^ 1 };
-            self.rounds[next].insert(claim.word, findings.over);
+        // A lane whose turn was in an earlier round has its next one in this round.
+        let next = if moved_on { current } else { current ^ 1 };
+        let origin = match claim.origin {
+            Origin::Fresh => &self.fresh,
+            Origin::Lingering => &self.lingering[current],
+            Origin::FreshRound | Origin::Round => &self.rounds[current],
+        };
+        let homes = [
+            (&self.rounds[current], findings.again),
+            (&self.rounds[next], findings.over),
+            (&self.lingering[next], findings.lingering),
+            (origin, findings.unseen),
+        ];
+        for (set, lanes) in homes {
+            if lanes != 0 {
+                set.insert(claim.word, lanes);
+            }
         }
         self.let_go(seat);
     }
@@ -329,7 +404,7 @@ impl Rotation {
 
     /// Calls `visit` for every lane that stood in the rotation at some moment of the call.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(u32)) {
-        for set in self.rounds.iter().chain([&self.fresh]) {
+        for set in self.sets() {
             set.for_each(&mut visit);
         }
     }

@@ -93,6 +93,12 @@ impl LaneSet {
         }
     }
 
+    /// Whether a look finds no lane.
+    #[inline]
+    pub(super) fn is_bare(&self) -> bool {
+        self.look(0).is_none()
+    }
+
     /// Whether any summary bit is set.
     #[inline]
     pub(super) fn is_hinted(&self) -> bool {

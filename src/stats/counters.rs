@@ -1,4 +1,4 @@
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// A number with one writer and many readers. Adding is a load and a store, no RMW.
 #[derive(Debug)]
@@ -40,6 +40,10 @@ pub(crate) struct SeatCounters {
     pub(crate) stalls: Counter,
     /// Handlers that panicked.
     pub(crate) panics: Counter,
+    /// When the worker began to have grants out without a pause, in units of 2^30 ns.
+    pub(crate) busy_since: AtomicU32,
+    /// 1 while the worker may make grants that are not counted or on its shelf yet.
+    pub(crate) looking: AtomicU32,
     /// Jobs granted to another worker that this one took over and ran.
     pub(crate) jobs_taken_over: Counter,
 }
@@ -55,6 +59,8 @@ impl SeatCounters {
             sleeps: Counter::new(),
             stalls: Counter::new(),
             panics: Counter::new(),
+            busy_since: AtomicU32::new(0),
+            looking: AtomicU32::new(0),
             jobs_taken_over: Counter::new(),
         }
     }

@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub queue_max: u64,
     /// One in this many jobs of a tenant is timed: 1 when handlers take 1 us or more, else 64.
     pub timed_every: u32,
-    /// One row per tier of the policy.
+    /// One row per tier of the policies so far.
     pub tiers: Vec<TierRow>,
     /// One row per worker.
     pub workers: Vec<WorkerRow>,
@@ -76,7 +76,7 @@ pub struct WorkerRow {
     pub visits: u64,
     /// Times it took lanes out of the rotation.
     pub claims: u64,
-    /// Claims held for more than 1 ms, counted while an observer is set.
+    /// Looks for work that took more than 1 ms with lanes claimed, counted while an observer is set.
     pub long_claims: u64,
     /// Times it went to sleep.
     pub sleeps: u64,

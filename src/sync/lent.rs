@@ -86,6 +86,12 @@ impl<T: Send + Sync> Lender<T> {
         unsafe { &*self.shared }
     }
 
+    /// Whether no loan is out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let (lent, ended) = self.shared().counts();
+        lent == ended
+    }
+
     /// Begins a run of loans, counted together when the run ends.
     #[inline]
     pub(crate) fn run(&self) -> Run<'_, T> {

@@ -25,9 +25,9 @@ pub(crate) use published::{Published, Reader};
 pub(crate) use try_lock::TryLock;
 
 #[cfg(fairlane_loom)]
-pub(crate) use loom::sync::{Arc, Condvar, Mutex};
+pub(crate) use loom::sync::{Arc, Condvar, Mutex, RwLock};
 #[cfg(not(fairlane_loom))]
-pub(crate) use std::sync::{Arc, Condvar, Mutex};
+pub(crate) use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 pub(crate) mod atomic {
     #[cfg(fairlane_loom)]

@@ -1,63 +1,64 @@
-//! The concurrent map from names to numbers; readers never block.
+//! The map from names to numbers, in shards.
 
+use super::RwLock;
 use foldhash::fast::RandomState;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+type Shard = HashMap<Box<str>, u64, RandomState>;
 
 /// Names to 64-bit values. Hashed with a per-map random key, because tenants choose the names.
+///
+/// Looking a name up takes its shard's lock for reading: it waits only while another thread puts a
+/// name into or takes one out of the same shard.
 pub(crate) struct Names {
-    #[cfg(not(fairlane_loom))]
-    map: papaya::HashMap<Box<str>, u64, RandomState>,
-    #[cfg(fairlane_loom)]
-    map: super::Mutex<std::collections::HashMap<Box<str>, u64, RandomState>>,
+    /// Chooses the shard, with a key of its own.
+    spread: RandomState,
+    shards: Box<[RwLock<Shard>]>,
 }
 
-#[cfg(not(fairlane_loom))]
+/// Moves the entries to a table without tombstones. Left to itself, a map of steady size in which
+/// names come and go doubles its table to get rid of them.
+fn rebuild(shard: &mut Shard) {
+    let room = shard.len() + shard.len() / 8 + 4;
+    let mut fresh = Shard::with_capacity_and_hasher(room, shard.hasher().clone());
+    fresh.extend(shard.drain());
+    *shard = fresh;
+}
+
+const SHARDS: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
+
 impl Names {
     pub(crate) fn new() -> Self {
-        Names { map: papaya::HashMap::with_hasher(RandomState::default()) }
+        let shard = |_| RwLock::new(Shard::with_hasher(RandomState::default()));
+        Names { spread: RandomState::default(), shards: (0..SHARDS).map(shard).collect() }
+    }
+
+    fn shard(&self, name: &str) -> &RwLock<Shard> {
+        &self.shards[self.spread.hash_one(name) as usize % SHARDS]
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<u64> {
-        self.map.pin().get(name).copied()
+        self.shard(name).read().expect("no code panics under this lock").get(name).copied()
     }
 
     pub(crate) fn insert(&self, name: &str, value: u64) {
-        self.map.pin().insert(name.into(), value);
-    }
-
-    pub(crate) fn remove(&self, name: &str) {
-        self.map.pin().remove(name);
-    }
-
-    /// Calls `visit` for every entry present throughout the call, in no order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&str, u64)) {
-        for (name, value) in &self.map.pin() {
-            visit(name, *value);
+        let mut shard = self.shard(name).write().expect("no code panics under this lock");
+        if shard.len() == shard.capacity() {
+            rebuild(&mut shard);
         }
-    }
-}
-
-#[cfg(fairlane_loom)]
-impl Names {
-    pub(crate) fn new() -> Self {
-        let map = std::collections::HashMap::with_hasher(RandomState::default());
-        Names { map: super::Mutex::new(map) }
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<u64> {
-        self.map.lock().unwrap().get(name).copied()
-    }
-
-    pub(crate) fn insert(&self, name: &str, value: u64) {
-        self.map.lock().unwrap().insert(name.into(), value);
+        shard.insert(name.into(), value);
     }
 
     pub(crate) fn remove(&self, name: &str) {
-        self.map.lock().unwrap().remove(name);
+        self.shard(name).write().expect("no code panics under this lock").remove(name);
     }
 
+    /// Calls `visit` for every entry, shard by shard, in no order. It must not use the map.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&str, u64)) {
-        for (name, value) in self.map.lock().unwrap().iter() {
-            visit(name, *value);
+        for shard in &self.shards {
+            let shard = shard.read().expect("no code panics under this lock");
+            shard.iter().for_each(|(name, value)| visit(name, *value));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One tenant's lane: a line for producers, a line for the drainer.
 
 use crate::fair::Account;
-use crate::ring::{Head, Tail};
+use crate::ring::{Head, Tail, Word};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Owned, mutant, ord};
 
@@ -48,6 +48,9 @@ pub(crate) struct Row {
     /// 1 while the lane is idle and owes cost: such a tenant is not given up. Written by the
     /// drainer as it leaves.
     pub(crate) in_debt: AtomicU32,
+    /// When jobs of the lane were granted last, in units of 2^30 ns. Written by the drainer, once a
+    /// unit at most.
+    pub(crate) granted_at: AtomicU32,
     /// 1 after the tenant was asked for by name since the last search for idle tenants.
     pub(crate) touched: AtomicU32,
     pub(crate) drained: Drained,
@@ -84,6 +87,7 @@ impl Row {
             refused: AtomicU32::new(0),
             refused_cost: AtomicU64::new(0),
             in_debt: AtomicU32::new(0),
+            granted_at: AtomicU32::new(0),
             touched: AtomicU32::new(0),
             drained: Drained {
                 dispatched: AtomicU64::new(0),
@@ -115,10 +119,23 @@ impl Row {
         Terms { profile: self.profile(), bound: self.bound.load(Relaxed) }
     }
 
-    /// Whether the slot's tenant may be given up: no job, no correction, no debt.
-    pub(crate) fn is_spare(&self) -> bool {
-        let clear = self.in_debt.load(Relaxed) == 0 && !self.drained.has_corrections();
-        clear && self.tail.look().is_idle()
+    /// The word of an idle lane, for [`Tail::retire`].
+    pub(crate) fn idle_word(&self) -> Option<Word> {
+        Some(self.tail.enter()).filter(|word| word.is_idle())
+    }
+
+    /// Whether the tenant owes cost for jobs granted since `unit`. Credit protects nobody.
+    pub(crate) fn owes_since(&self, unit: u32) -> bool {
+        let owes = self.in_debt.load(Relaxed) == 1 || self.drained.owed().micros() < 0;
+        owes && self.granted_at.load(Relaxed) >= unit
+    }
+
+    /// Notes that jobs are granted at `unit`.
+    #[inline]
+    pub(crate) fn note_grant(&self, unit: u32) {
+        if self.granted_at.load(Relaxed) != unit {
+            self.granted_at.store(unit, Relaxed);
+        }
     }
 
     /// Notes whether the lane leaves the rotation owing. Only its drainer may call this.
@@ -199,8 +216,7 @@ impl Drained {
     /// Takes the corrections booked so far; a look when there are none.
     #[inline]
     pub(crate) fn take_corrections(&self) -> i64 {
-        let owed = Owed(self.owed.load(Relaxed));
-        if owed.micros() == 0 { 0 } else { self.take_some() }
+        if self.owed().micros() == 0 { 0 } else { self.take_some() }
     }
 
     #[cold]
@@ -208,9 +224,8 @@ impl Drained {
         Owed(self.owed.fetch_and(!0 << MICROS_BITS, Relaxed)).micros()
     }
 
-    /// Whether corrections wait.
-    pub(crate) fn has_corrections(&self) -> bool {
-        Owed(self.owed.load(Relaxed)).micros() != 0
+    fn owed(&self) -> Owed {
+        Owed(self.owed.load(Relaxed))
     }
 
     /// Publishes what a visit did: `jobs` of `cost` in all, and where the head stands now.
@@ -266,7 +281,7 @@ mod tests {
         row.drained.correct(0, 5);
         row.clear_for(1);
         row.drained.correct(0, 7);
-        assert!(!row.drained.has_corrections());
+        assert_eq!(row.drained.owed(), Owed::nothing(1));
         row.drained.correct(1, -3);
         assert_eq!((row.drained.take_corrections(), row.drained.take_corrections()), (-3, 0));
     }

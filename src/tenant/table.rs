@@ -1,6 +1,7 @@
 //! Names to slots.
 
 use super::row::{Row, Terms};
+use crate::ring::Word;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Chunks, Mutex, Names, ord};
 
@@ -37,6 +38,15 @@ pub(crate) struct Retired {
     pub(crate) dispatched: u64,
     pub(crate) served_cost: u64,
     pub(crate) refused: u64,
+}
+
+/// What protects a tenant from being given up, in units of 2^30 ns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ages {
+    /// When the oldest grant that may still be out was made.
+    pub(crate) live_since: u32,
+    /// Debts for jobs granted before this are forgotten.
+    pub(crate) debt_since: u32,
 }
 
 /// A name's slot and generation.
@@ -100,7 +110,14 @@ impl Table {
 
     /// The slot of `name`, given to it now if it is new. `terms` are stored in its row, under the
     /// lock, so that they cannot reach a slot that was given up meanwhile.
-    pub(crate) fn intern(&self, name: &str, terms: Terms) -> Result<Interned, InternError> {
+    ///
+    /// `ages` tells, when asked, what protects a tenant from being given up for a new one.
+    pub(crate) fn intern_beside(
+        &self,
+        name: &str,
+        terms: Terms,
+        ages: impl Fn() -> Ages,
+    ) -> Result<Interned, InternError> {
         let mut registry = self.registry.lock().expect("no code panics under the registry's lock");
         if let Some(known) = self.find(name) {
             self.note_use(known, terms);
@@ -109,12 +126,18 @@ impl Table {
         if registry.closed {
             return Err(InternError::Closed);
         }
-        let new = self.new_slot(&mut registry).ok_or(InternError::Full)?;
+        let new = self.new_slot(&mut registry, ages).ok_or(InternError::Full)?;
         let row = self.row(new.slot);
         row.drained.generation.store(u32::from(new.generation), Relaxed);
         self.note_use(new, terms);
         self.names.insert(name, pack(new));
         Ok(new)
+    }
+
+    /// The same where no grant is out.
+    #[cfg(test)]
+    pub(crate) fn intern(&self, name: &str, terms: Terms) -> Result<Interned, InternError> {
+        self.intern_beside(name, terms, || Ages { live_since: u32::MAX, debt_since: u32::MAX })
     }
 
     fn note_use(&self, known: Interned, terms: Terms) {
@@ -130,12 +153,12 @@ impl Table {
         }
     }
 
-    fn new_slot(&self, registry: &mut Registry) -> Option<Interned> {
+    fn new_slot(&self, registry: &mut Registry, ages: impl Fn() -> Ages) -> Option<Interned> {
         if let Some(new) = self.grow() {
             return Some(new);
         }
         if registry.free.is_empty() {
-            self.reclaim(registry);
+            self.reclaim(registry, ages);
         }
         registry.free.pop().map(|(slot, generation)| Interned { slot, generation })
     }
@@ -157,9 +180,9 @@ impl Table {
     /// Gives up idle tenants, an eighth of the table at most: first those nobody has asked for
     /// since the last time, and only if there is none, any.
     ///
-    /// Idle means no job, no correction and no debt, and out of the rotation. Costs a pass over all
+    /// Idle means no job, no grant out, no recent debt, and out of the rotation. Costs a pass over all
     /// names; it is needed once per eighth of the table.
-    fn reclaim(&self, registry: &mut Registry) {
+    fn reclaim(&self, registry: &mut Registry, ages: impl Fn() -> Ages) {
         let most = (self.tenants_max as usize / 8).max(1);
         let mut spare = Vec::new();
         let mut idle = Vec::new();
@@ -169,19 +192,27 @@ impl Table {
             let touched = row.touched.load(Relaxed) != 0;
             row.touched.store(0, Relaxed);
             let list = if touched { &mut idle } else { &mut spare };
-            if list.len() < most && row.is_spare() {
-                list.push((Box::<str>::from(name), tenant));
+            if let (true, Some(word)) = (list.len() < most, row.idle_word()) {
+                list.push((Box::<str>::from(name), tenant, word));
             }
         });
+        // Asked after the lanes were found idle: their jobs have all been granted by then.
+        let ages = ages();
+        let is_free = |(_, tenant, _): &(_, Interned, _)| {
+            let row = self.row(tenant.slot);
+            row.granted_at.load(Relaxed) < ages.live_since && !row.owes_since(ages.debt_since)
+        };
+        spare.retain(is_free);
+        idle.retain(is_free);
         let victims = if spare.is_empty() { idle } else { spare };
-        for (name, tenant) in victims {
-            self.retire(registry, &name, tenant);
+        for (name, tenant, word) in victims {
+            self.retire(registry, &name, tenant, word);
         }
     }
 
-    fn retire(&self, registry: &mut Registry, name: &str, tenant: Interned) {
+    fn retire(&self, registry: &mut Registry, name: &str, tenant: Interned, word: Word) {
         let row = self.row(tenant.slot);
-        let Some(generation) = row.tail.retire(tenant.generation) else { return };
+        let Some(generation) = row.tail.retire(word) else { return };
         self.names.remove(name);
         let (dispatched, served_cost) = row.served();
         registry.retired.tenants += 1;

@@ -74,6 +74,11 @@ impl Register {
         );
     }
 
+    /// Whether the first `made` payloads are gone.
+    pub(crate) fn all_dropped(&self, made: usize) -> bool {
+        self.marks[..made].iter().all(|marks| marks.dropped.load(Relaxed) > 0)
+    }
+
     /// Every payload made was dropped, once.
     #[track_caller]
     pub(crate) fn assert_each_dropped_once(&self, made: usize) {

@@ -106,7 +106,7 @@ fn a_well_timed_sparse_tenant_does_not_starve_a_backlogged_one() {
 /// returns after how many picks a second light job is served.
 fn second_light_job(heavies: usize, into_next: usize) -> usize {
     let light = heavies;
-    let mut queue = Setup::new(&vec![1.0; heavies + 1]).base(20).engine();
+    let mut queue = Setup::new(&vec![1.0; heavies + 1]).base(20).warm_engine();
     (0..heavies).for_each(|lane| fill(&mut queue, lane, 1_000, 1));
     take(&mut queue, 5);
     fill(&mut queue, light, 1, 1);

@@ -71,11 +71,11 @@ fn light_p99(queue: &mut dyn Queue, flood: bool) -> f64 {
     for moment in 0..100 * 1_000 {
         let at = moment * MILLISECOND / 100;
         for lane in 1..51 {
-            if rng.chance(200) {
+            if rng.below(1_000_000) < 200 {
                 simulation.arrival(at, lane, MILLISECOND);
             }
         }
-        if flood && rng.chance(200_000) {
+        if flood && rng.below(1_000_000) < 200_000 {
             simulation.arrival(at, 0, MILLISECOND);
         }
     }

@@ -60,7 +60,7 @@ fn light_refused(queue: &mut dyn Queue, steps: u64) -> (u64, u64) {
             let _ = queue.submit(0, 1);
         }
         for lane in 1..51 {
-            if rng.chance(10_000) {
+            if rng.below(1_000_000) < 10_000 {
                 offered += 1;
                 refused += u64::from(!queue.submit(lane, 1));
             }

@@ -16,9 +16,4 @@ impl Rng {
     pub(crate) fn below(&mut self, below: u64) -> u64 {
         self.next() % below
     }
-
-    /// True `in_a_million` times in a million.
-    pub(crate) fn chance(&mut self, in_a_million: u64) -> bool {
-        self.below(1_000_000) < in_a_million
-    }
 }
