@@ -28,6 +28,20 @@ fn rebuild(shard: &mut Shard) {
 
 const SHARDS: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
 
+/// How far a walk over the shards has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    shards: usize,
+}
+
+impl Part {
+    /// The same part of `whole`: whoever takes entries out takes as many from every shard, or some
+    /// would grow while others shrink.
+    pub(crate) fn of(self, whole: usize) -> usize {
+        (whole * self.shards).div_ceil(SHARDS)
+    }
+}
+
 impl Names {
     pub(crate) fn new() -> Self {
         let shard = |_| RwLock::new(Shard::with_hasher(RandomState::default()));
@@ -54,11 +68,13 @@ impl Names {
         self.shard(name).write().expect("no code panics under this lock").remove(name);
     }
 
-    /// Calls `visit` for every entry, shard by shard, in no order. It must not use the map.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&str, u64)) {
-        for shard in &self.shards {
+    /// Calls `visit` for every entry, shard by shard, with the part of the shards that are done when
+    /// the entry's is, as a fraction. It must not use the map.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&str, u64, Part)) {
+        for (at, shard) in self.shards.iter().enumerate() {
+            let part = Part { shards: at + 1 };
             let shard = shard.read().expect("no code panics under this lock");
-            shard.iter().for_each(|(name, value)| visit(name, *value));
+            shard.iter().for_each(|(name, value)| visit(name, *value, part));
         }
     }
 }

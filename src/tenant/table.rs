@@ -100,7 +100,7 @@ impl Table {
 
     /// Calls `visit` with every name and its slot.
     pub(crate) fn for_each_name(&self, mut visit: impl FnMut(&str, Interned)) {
-        self.names.for_each(|name, packed| visit(name, unpack(packed)));
+        self.names.for_each(|name, packed, _| visit(name, unpack(packed)));
     }
 
     /// The slot of a known name.
@@ -186,13 +186,13 @@ impl Table {
         let most = (self.tenants_max as usize / 8).max(1);
         let mut spare = Vec::new();
         let mut idle = Vec::new();
-        self.names.for_each(|name, packed| {
+        self.names.for_each(|name, packed, part| {
             let tenant = unpack(packed);
             let row = self.row(tenant.slot);
             let touched = row.touched.load(Relaxed) != 0;
             row.touched.store(0, Relaxed);
             let list = if touched { &mut idle } else { &mut spare };
-            if let (true, Some(word)) = (list.len() < most, row.idle_word()) {
+            if let (true, Some(word)) = (list.len() < part.of(most), row.idle_word()) {
                 list.push((Box::<str>::from(name), tenant, word));
             }
         });
