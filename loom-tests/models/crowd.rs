@@ -3,7 +3,8 @@
 use super::harness::check;
 use crate::park::Crowd;
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use crate::sync::full_fence;
 use loom::thread;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ fn crowd_two_wait() {
 
 fn make_room(crowd: &Crowd, room: &AtomicU64) {
     room.fetch_add(1, Relaxed);
-    fence(SeqCst);
+    full_fence(SeqCst);
     if crowd.is_waiting() {
         crowd.wake(|_| room.load(Relaxed) != 0);
     }

@@ -3,7 +3,8 @@
 use super::harness::check;
 use crate::park::{Bed, Sleepers, dormitory};
 use crate::rotation::{Claim, Findings, Rotation};
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use crate::sync::full_fence;
 use crate::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
@@ -21,7 +22,7 @@ impl Post {
 
     fn post(&self) {
         self.jobs.fetch_add(1, Relaxed);
-        fence(SeqCst);
+        full_fence(SeqCst);
         self.sleepers.wake_one();
     }
 

@@ -95,6 +95,12 @@ impl Sleepers {
 }
 
 impl Bed {
+    /// Which worker the bed belongs to.
+    #[cfg(test)]
+    pub(crate) fn seat(&self) -> usize {
+        self.seat
+    }
+
     fn looks_again(&self) -> bool {
         if mutant!("park.no_recheck") {
             return false;

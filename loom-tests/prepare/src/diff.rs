@@ -28,14 +28,9 @@ pub(crate) fn parse(patch: &str) -> Result<Vec<Edit>, String> {
     let mut lines = patch.lines();
     while let Some(line) = lines.next() {
         if let Some(path) = line.strip_prefix("+++ b/") {
-            edits.push(Edit {
-                path: path.to_owned(),
-                hunks: Vec::new(),
-            });
+            edits.push(Edit { path: path.to_owned(), hunks: Vec::new() });
         } else if let Some(range) = line.strip_prefix("@@ -") {
-            let edit = edits
-                .last_mut()
-                .ok_or("a hunk comes before any file name")?;
+            let edit = edits.last_mut().ok_or("a hunk comes before any file name")?;
             edit.hunks.push(hunk(range, &mut lines)?);
         }
     }
@@ -50,27 +45,15 @@ pub(crate) fn parse(patch: &str) -> Result<Vec<Edit>, String> {
 fn hunk<'a>(range: &str, lines: &mut impl Iterator<Item = &'a str>) -> Result<Hunk, String> {
     let (start, mut old, mut new) =
         ranges(range).ok_or_else(|| format!("unreadable hunk header: @@ -{range}"))?;
-    let mut hunk = Hunk {
-        start,
-        lines: Vec::new(),
-    };
+    let mut hunk = Hunk { start, lines: Vec::new() };
     while old > 0 || new > 0 {
         let line = lines.next().ok_or("the patch ends inside a hunk")?;
         let (mark, text) = marked(line)?;
         let counted = |n: usize| {
-            n.checked_sub(1)
-                .ok_or_else(|| format!("hunk @@ -{range} is longer than it says"))
+            n.checked_sub(1).ok_or_else(|| format!("hunk @@ -{range} is longer than it says"))
         };
-        old = if mark == Mark::Add {
-            old
-        } else {
-            counted(old)?
-        };
-        new = if mark == Mark::Remove {
-            new
-        } else {
-            counted(new)?
-        };
+        old = if mark == Mark::Add { old } else { counted(old)? };
+        new = if mark == Mark::Remove { new } else { counted(new)? };
         hunk.lines.push((mark, text.to_owned()));
     }
     Ok(hunk)
@@ -132,11 +115,9 @@ impl Edit {
     fn expect(&self, old: &[&str], at: usize, expected: &str) -> Result<(), String> {
         match old.get(at) {
             Some(found) if *found == expected => Ok(()),
-            found => Err(format!(
-                "{}:{}: expected {expected:?}, found {found:?}",
-                self.path,
-                at + 1
-            )),
+            found => {
+                Err(format!("{}:{}: expected {expected:?}, found {found:?}", self.path, at + 1))
+            }
         }
     }
 }
@@ -149,18 +130,13 @@ mod tests {
                          @@ -5,2 +5,3 @@ fn f()\n five\n+five and a half\n six\n";
 
     fn apply(patch: &str, text: &str) -> Result<String, String> {
-        parse(patch)?
-            .iter()
-            .try_fold(text.to_owned(), |text, edit| edit.apply(&text))
+        parse(patch)?.iter().try_fold(text.to_owned(), |text, edit| edit.apply(&text))
     }
 
     #[test]
     fn hunks_replace_and_insert_lines() {
         let new = apply(PATCH, "one\ntwo\nthree\nfour\nfive\nsix\nseven\n").unwrap();
-        assert_eq!(
-            new,
-            "one\ndeux\nthree\nfour\nfive\nfive and a half\nsix\nseven\n"
-        );
+        assert_eq!(new, "one\ndeux\nthree\nfour\nfive\nfive and a half\nsix\nseven\n");
     }
 
     #[test]
@@ -196,14 +172,8 @@ mod tests {
     fn broken_patches_are_refused() {
         assert!(parse("prose only\n").is_err());
         assert!(parse("@@ -1,1 +1,1 @@\n x\n").is_err(), "no file");
-        assert!(
-            parse("+++ b/x\n@@ -1,2 +1,2 @@\n x\n").is_err(),
-            "cut short"
-        );
-        assert!(
-            parse("+++ b/x\n@@ -1,1 +1,2 @@\n+a\n+b\n+c\n").is_err(),
-            "too long"
-        );
+        assert!(parse("+++ b/x\n@@ -1,2 +1,2 @@\n x\n").is_err(), "cut short");
+        assert!(parse("+++ b/x\n@@ -1,1 +1,2 @@\n+a\n+b\n+c\n").is_err(), "too long");
         assert!(parse("+++ b/x\n@@ nonsense\n").is_err());
     }
 }

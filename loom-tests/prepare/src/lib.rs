@@ -39,10 +39,7 @@ pub fn project_root() -> PathBuf {
     let manifest =
         std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let manifest = PathBuf::from(manifest);
-    manifest
-        .ancestors()
-        .nth(2)
-        .map_or_else(|| manifest.clone(), Path::to_path_buf)
+    manifest.ancestors().nth(2).map_or_else(|| manifest.clone(), Path::to_path_buf)
 }
 
 /// Makes `target/loom-patched` hold loom 0.7.2 with the current edits.
@@ -79,9 +76,7 @@ pub fn prepare(root: &Path) -> Result<Prepared, String> {
 
 fn copy_crate(from: &Path, to: &Path) -> Result<(), String> {
     fs::create_dir_all(to).map_err(|e| named(to, &e))?;
-    COPIED
-        .iter()
-        .try_for_each(|name| copy(&from.join(name), &to.join(name)))
+    COPIED.iter().try_for_each(|name| copy(&from.join(name), &to.join(name)))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {

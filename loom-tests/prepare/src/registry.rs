@@ -37,14 +37,7 @@ fn is_loom(manifest: &Path) -> bool {
 fn metadata(manifest: &Path, host: &str, offline: bool) -> Result<String, String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            host,
-            "--manifest-path",
-        ])
+        .args(["metadata", "--format-version", "1", "--filter-platform", host, "--manifest-path"])
         .arg(manifest);
     if offline {
         cargo.arg("--offline").stderr(Stdio::null());
@@ -59,8 +52,7 @@ fn host_triple() -> Result<String, String> {
     rustc.arg("-vV");
     let version = stdout_of(rustc, "rustc -vV")?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned)
-        .ok_or_else(|| "rustc -vV names no host".to_owned())
+    host.map(str::to_owned).ok_or_else(|| "rustc -vV names no host".to_owned())
 }
 
 fn stdout_of(mut command: Command, name: &str) -> Result<String, String> {

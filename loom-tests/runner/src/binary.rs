@@ -30,19 +30,13 @@ pub(crate) fn build(root: &Path, package: &Path, locked: bool) -> Result<Binary,
     cargo.args(locked.then_some("--locked"));
     cargo.env("RUSTFLAGS", rustflags());
     if env::var_os("CARGO_TARGET_DIR").is_none() {
-        cargo
-            .arg("--target-dir")
-            .arg(root.join("loom-tests/target"));
+        cargo.arg("--target-dir").arg(root.join("loom-tests/target"));
     }
     let messages = stdout_of(cargo.stderr(Stdio::inherit()), "cargo test --no-run")?;
     let path = json_strings(&messages, "executable").pop();
-    let path = path
-        .map(PathBuf::from)
-        .ok_or("cargo built no test binary")?;
-    let models = models(&stdout_of(
-        Command::new(&path).args(["--list", "--format", "terse"]),
-        "--list",
-    )?)?;
+    let path = path.map(PathBuf::from).ok_or("cargo built no test binary")?;
+    let models =
+        models(&stdout_of(Command::new(&path).args(["--list", "--format", "terse"]), "--list")?)?;
     Ok(Binary { path, models })
 }
 
@@ -83,10 +77,7 @@ mod tests {
     fn models_are_told_from_unit_tests() {
         let list = "models::ring::wrap: test\nunits::cost::tests::bounds: test\n";
         let found: Vec<_> = models(list).unwrap().into_iter().collect();
-        assert_eq!(
-            found,
-            [("wrap".to_owned(), "models::ring::wrap".to_owned())]
-        );
+        assert_eq!(found, [("wrap".to_owned(), "models::ring::wrap".to_owned())]);
     }
 
     #[test]

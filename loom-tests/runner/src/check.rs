@@ -23,10 +23,7 @@ impl Report {
             }
             Some(problem) => {
                 self.failed += 1;
-                println!(
-                    "FAIL  {row} {seconds:>6.1} s  {problem}; see {}",
-                    run.log.display()
-                );
+                println!("FAIL  {row} {seconds:>6.1} s  {problem}; see {}", run.log.display());
             }
         }
     }
@@ -93,38 +90,18 @@ fn problems(
 ) -> Result<Vec<String>, String> {
     let mut problems = sites::problems(&sites::scan(root)?, mutants);
     let unknown = |model: &&String| !binary.models.contains_key(*model);
-    let killers = mutants
-        .iter()
-        .filter_map(|m| m.kill.as_ref().map(|kill| &kill.model));
+    let killers = mutants.iter().filter_map(|m| m.kill.as_ref().map(|kill| &kill.model));
+    problems.extend(killers.filter(unknown).map(|model| format!("mutants.toml: no model {model}")));
     problems.extend(
-        killers
-            .filter(unknown)
-            .map(|model| format!("mutants.toml: no model {model}")),
-    );
-    problems.extend(
-        floors
-            .keys()
-            .filter(unknown)
-            .map(|model| format!("floors.toml: no model {model}")),
+        floors.keys().filter(unknown).map(|model| format!("floors.toml: no model {model}")),
     );
     Ok(problems)
 }
 
 fn run_models<'a>(runner: &Runner<'a>, filter: &Filter) -> Result<Vec<(&'a str, Run)>, String> {
-    let models: Vec<&str> = runner
-        .binary
-        .models
-        .keys()
-        .map(String::as_str)
-        .filter(|m| filter.takes(m))
-        .collect();
-    let jobs: Vec<Job<'_>> = models
-        .iter()
-        .map(|&model| Job {
-            model,
-            mutant: None,
-        })
-        .collect();
+    let models: Vec<&str> =
+        runner.binary.models.keys().map(String::as_str).filter(|m| filter.takes(m)).collect();
+    let jobs: Vec<Job<'_>> = models.iter().map(|&model| Job { model, mutant: None }).collect();
     Ok(models.into_iter().zip(runner.run(&jobs)?).collect())
 }
 
@@ -173,13 +150,8 @@ fn check_mutants(
     report: &mut Report,
 ) -> Result<(), String> {
     let kills = kills(runner.binary, filter, mutants);
-    let jobs: Vec<Job<'_>> = kills
-        .iter()
-        .map(|(site, kill)| Job {
-            model: &kill.model,
-            mutant: Some(site),
-        })
-        .collect();
+    let jobs: Vec<Job<'_>> =
+        kills.iter().map(|(site, kill)| Job { model: &kill.model, mutant: Some(site) }).collect();
     for ((site, kill), run) in kills.iter().zip(runner.run(&jobs)?) {
         let row = format!("mutant {site:<40} {:>9} in {}", kill.expect, kill.model);
         report.row(&row, &run, survived(&run, kill));
@@ -201,9 +173,7 @@ pub(crate) fn kills<'m>(
     filter: &Filter,
     mutants: &'m [Mutant],
 ) -> Vec<(&'m str, &'m Kill)> {
-    let killed = mutants
-        .iter()
-        .filter_map(|m| m.kill.as_ref().map(|kill| (m.site.as_str(), kill)));
+    let killed = mutants.iter().filter_map(|m| m.kill.as_ref().map(|kill| (m.site.as_str(), kill)));
     killed
         .filter(|(_, kill)| filter.takes(&kill.model) && binary.models.contains_key(&kill.model))
         .collect()
@@ -215,12 +185,7 @@ mod tests {
     use crate::verdict::Failure;
 
     fn run(failure: Option<Failure>, iterations: Option<u64>) -> Run {
-        Run {
-            failure,
-            iterations,
-            time: std::time::Duration::ZERO,
-            log: "log".into(),
-        }
+        Run { failure, iterations, time: std::time::Duration::ZERO, log: "log".into() }
     }
 
     #[test]
@@ -238,10 +203,7 @@ mod tests {
 
     #[test]
     fn a_mutant_dies_of_what_was_promised() {
-        let kill = Kill {
-            model: "m".to_owned(),
-            expect: Failure::Race,
-        };
+        let kill = Kill { model: "m".to_owned(), expect: Failure::Race };
         assert_eq!(survived(&run(Some(Failure::Race), None), &kill), None);
         assert!(survived(&run(Some(Failure::Hang), None), &kill).is_some());
         assert!(survived(&run(None, None), &kill).is_some());

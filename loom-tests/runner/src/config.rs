@@ -49,10 +49,7 @@ impl TryFrom<Entry> for Mutant {
                 ));
             }
         };
-        Ok(Mutant {
-            site: entry.site,
-            kill,
-        })
+        Ok(Mutant { site: entry.site, kill })
     }
 }
 
@@ -92,13 +89,7 @@ mod tests {
     #[test]
     fn a_mutant_is_killed_or_equivalent() {
         let killed: Mutant = toml::from_str("site = 'a.b'\nmodel = 'm'\nexpect = 'race'").unwrap();
-        assert_eq!(
-            killed.kill,
-            Some(Kill {
-                model: "m".to_owned(),
-                expect: Failure::Race
-            })
-        );
+        assert_eq!(killed.kill, Some(Kill { model: "m".to_owned(), expect: Failure::Race }));
         let equivalent: Mutant =
             toml::from_str("site = 'a.b'\nequivalent = 'a hint only'").unwrap();
         assert_eq!(equivalent.kill, None);

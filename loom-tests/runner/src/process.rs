@@ -45,12 +45,7 @@ impl<'a> Runner<'a> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let time_max = Duration::from_secs(number("FAIRLANE_LOOM_SECONDS", 60)?);
         let at_once = number("FAIRLANE_LOOM_JOBS", cores as u64)?.max(1) as usize;
-        Ok(Runner {
-            binary,
-            logs,
-            time_max,
-            at_once,
-        })
+        Ok(Runner { binary, logs, time_max, at_once })
     }
 
     /// Runs all jobs; the results are in the order of the jobs.
@@ -78,19 +73,11 @@ impl<'a> Runner<'a> {
         let counts = self.logs.join(format!("{name}.counts"));
         // The file is appended to, so what an earlier run left would be counted again.
         fs::remove_file(&counts)
-            .or_else(|e| {
-                if e.kind() == std::io::ErrorKind::NotFound {
-                    Ok(())
-                } else {
-                    Err(e)
-                }
-            })
+            .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
             .map_err(|e| format!("{}: {e}", counts.display()))?;
         let started = Instant::now();
-        let mut child = self
-            .command(job, &log, &counts)?
-            .spawn()
-            .map_err(|e| format!("{name}: {e}"))?;
+        let mut child =
+            self.command(job, &log, &counts)?.spawn().map_err(|e| format!("{name}: {e}"))?;
         let status = wait(&mut child, self.time_max).map_err(|e| format!("{name}: {e}"))?;
         Ok(Run {
             failure: failure(status, &log)?,
@@ -101,15 +88,10 @@ impl<'a> Runner<'a> {
     }
 
     fn command(&self, job: &Job<'_>, log: &Path, counts: &Path) -> Result<Command, String> {
-        let test = self
-            .binary
-            .models
-            .get(job.model)
-            .ok_or_else(|| format!("no model {}", job.model))?;
+        let test =
+            self.binary.models.get(job.model).ok_or_else(|| format!("no model {}", job.model))?;
         let output = File::create(log).map_err(|e| format!("{}: {e}", log.display()))?;
-        let errors = output
-            .try_clone()
-            .map_err(|e| format!("{}: {e}", log.display()))?;
+        let errors = output.try_clone().map_err(|e| format!("{}: {e}", log.display()))?;
         let mut command = Command::new(&self.binary.path);
         command
             .args(["--exact", test, "--nocapture"])
@@ -134,9 +116,8 @@ impl<'a> Runner<'a> {
 }
 
 fn number(variable: &str, default: u64) -> Result<u64, String> {
-    env::var(variable).map_or(Ok(default), |text| {
-        text.parse().map_err(|e| format!("{variable}={text}: {e}"))
-    })
+    env::var(variable)
+        .map_or(Ok(default), |text| text.parse().map_err(|e| format!("{variable}={text}: {e}")))
 }
 
 fn take<'j, 'a>(jobs: &'j [Job<'a>], next: &AtomicUsize) -> Option<(usize, &'j Job<'a>)> {
@@ -190,20 +171,10 @@ mod tests {
         let logs = std::env::temp_dir().join(format!("loom-runner-{}", std::process::id()));
         let mut runner = Runner::new(&binary, logs.clone()).unwrap();
         runner.time_max = Duration::from_millis(300);
-        let runs = runner
-            .run(&[Job {
-                model: "sleeper",
-                mutant: Some("sleep"),
-            }])
-            .unwrap();
+        let runs = runner.run(&[Job { model: "sleeper", mutant: Some("sleep") }]).unwrap();
         assert_eq!(runs[0].failure, Some(Failure::Hang));
         runner.time_max = Duration::from_secs(60);
-        let runs = runner
-            .run(&[Job {
-                model: "sleeper",
-                mutant: None,
-            }])
-            .unwrap();
+        let runs = runner.run(&[Job { model: "sleeper", mutant: None }]).unwrap();
         assert_eq!((runs[0].failure, runs[0].iterations), (None, None));
         std::fs::remove_dir_all(logs).unwrap();
     }

@@ -18,18 +18,14 @@ pub(crate) fn scan(root: &Path) -> Result<Sites, String> {
 }
 
 fn sites_of(file: &Source) -> impl Iterator<Item = (String, String)> {
-    let labels = ["ord", "mutant"]
-        .into_iter()
-        .flat_map(|name| file.labels(name));
+    let labels = ["ord", "mutant"].into_iter().flat_map(|name| file.labels(name));
     labels.map(|label| (label.name, format!("{}:{}", file.path, label.line)))
 }
 
 /// Sites without a mutant, mutants without a site, and mutants listed twice.
 pub(crate) fn problems(sites: &Sites, mutants: &[Mutant]) -> Vec<String> {
     let listed: BTreeSet<&str> = mutants.iter().map(|m| m.site.as_str()).collect();
-    let unlisted = sites
-        .iter()
-        .filter(|(site, _)| !listed.contains(site.as_str()));
+    let unlisted = sites.iter().filter(|(site, _)| !listed.contains(site.as_str()));
     let mut problems: Vec<String> = unlisted
         .map(|(site, place)| format!("{place}: {site} has no entry in mutants.toml"))
         .collect();
@@ -46,14 +42,9 @@ fn doubled(mutants: &[Mutant]) -> Vec<String> {
         _ => true,
     };
     let later = mutants.iter().enumerate();
-    let twice = later.filter(|(i, m)| {
-        mutants[..*i]
-            .iter()
-            .any(|other| other.site == m.site && clash(other, m))
-    });
-    twice
-        .map(|(_, m)| format!("mutants.toml: {} is listed twice", m.site))
-        .collect()
+    let twice = later
+        .filter(|(i, m)| mutants[..*i].iter().any(|other| other.site == m.site && clash(other, m)));
+    twice.map(|(_, m)| format!("mutants.toml: {} is listed twice", m.site)).collect()
 }
 
 #[cfg(test)]
@@ -63,14 +54,8 @@ mod tests {
     use crate::verdict::Failure;
 
     fn mutant(site: &str, model: Option<&str>) -> Mutant {
-        let kill = model.map(|model| Kill {
-            model: model.to_owned(),
-            expect: Failure::Race,
-        });
-        Mutant {
-            site: site.to_owned(),
-            kill,
-        }
+        let kill = model.map(|model| Kill { model: model.to_owned(), expect: Failure::Race });
+        Mutant { site: site.to_owned(), kill }
     }
 
     fn sites() -> Sites {
@@ -80,20 +65,14 @@ mod tests {
 
     #[test]
     fn a_covered_tree_has_no_problems() {
-        let mutants = [
-            mutant("a.push", Some("m")),
-            mutant("a.push", Some("n")),
-            mutant("a.skip", None),
-        ];
+        let mutants =
+            [mutant("a.push", Some("m")), mutant("a.push", Some("n")), mutant("a.skip", None)];
         assert_eq!(problems(&sites(), &mutants), Vec::<String>::new());
     }
 
     #[test]
     fn an_unlisted_site_and_a_lost_one_are_named() {
-        let found = problems(
-            &sites(),
-            &[mutant("a.push", Some("m")), mutant("a.gone", None)],
-        );
+        let found = problems(&sites(), &[mutant("a.push", Some("m")), mutant("a.gone", None)]);
         let expected = [
             "src/a.rs:2: a.skip has no entry in mutants.toml",
             "mutants.toml: a.gone names no site",
@@ -105,10 +84,7 @@ mod tests {
     fn a_site_listed_twice_is_named() {
         let all = |second| [mutant("a.skip", None), mutant("a.push", Some("m")), second];
         for second in [mutant("a.push", Some("m")), mutant("a.push", None)] {
-            assert_eq!(
-                problems(&sites(), &all(second)),
-                ["mutants.toml: a.push is listed twice"]
-            );
+            assert_eq!(problems(&sites(), &all(second)), ["mutants.toml: a.push is listed twice"]);
         }
     }
 }

@@ -13,13 +13,8 @@ pub(crate) fn compare(root: &Path, filter: &Filter) -> Result<bool, String> {
     let binary = binary::build(root, &package, false)?;
     let runner = Runner::new(&binary, root.join("target/loom-runs-stock"))?;
     let kills = check::kills(&binary, filter, &mutants);
-    let jobs: Vec<Job<'_>> = kills
-        .iter()
-        .map(|(site, kill)| Job {
-            model: &kill.model,
-            mutant: Some(site),
-        })
-        .collect();
+    let jobs: Vec<Job<'_>> =
+        kills.iter().map(|(site, kill)| Job { model: &kill.model, mutant: Some(site) }).collect();
     let runs = runner.run(&jobs)?;
     println!("| site | model | stock loom 0.7.2 |\n|---|---|---|");
     for ((site, kill), run) in kills.iter().zip(&runs) {
@@ -31,10 +26,7 @@ pub(crate) fn compare(root: &Path, filter: &Filter) -> Result<bool, String> {
 }
 
 fn outcome(run: &Run) -> String {
-    run.failure.map_or_else(
-        || "**missed**".to_owned(),
-        |failure| format!("caught: {failure}"),
-    )
+    run.failure.map_or_else(|| "**missed**".to_owned(), |failure| format!("caught: {failure}"))
 }
 
 /// The package of the models without the patch, two folders below the root like the original is

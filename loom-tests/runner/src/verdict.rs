@@ -59,32 +59,15 @@ mod tests {
     #[test]
     fn every_kind_of_failure_is_told() {
         let told = |message: &str| {
-            classify(&format!(
-                "running 1 test\nthread 'm' panicked at x.rs:1:2:\n{message}\n"
-            ))
+            classify(&format!("running 1 test\nthread 'm' panicked at x.rs:1:2:\n{message}\n"))
         };
-        assert_eq!(
-            told("Causality violation: Concurrent read and write accesses."),
-            Failure::Race
-        );
-        assert_eq!(
-            told("deadlock; threads = [(Id(0), Blocked)]"),
-            Failure::Deadlock
-        );
-        assert_eq!(
-            told("assertion `left == right` failed: lost\n  left: 1"),
-            Failure::Assert
-        );
+        assert_eq!(told("Causality violation: Concurrent read and write accesses."), Failure::Race);
+        assert_eq!(told("deadlock; threads = [(Id(0), Blocked)]"), Failure::Deadlock);
+        assert_eq!(told("assertion `left == right` failed: lost\n  left: 1"), Failure::Assert);
         assert_eq!(told("assertion failed: seen"), Failure::Assert);
         assert_eq!(told("Arc leaked.\n  Index: 3"), Failure::Leak);
-        assert_eq!(
-            told("Model exceeded maximum number of branches. This is"),
-            Failure::Hang
-        );
-        assert_eq!(
-            told("called `Option::unwrap()` on a `None` value"),
-            Failure::Panic
-        );
+        assert_eq!(told("Model exceeded maximum number of branches. This is"), Failure::Hang);
+        assert_eq!(told("called `Option::unwrap()` on a `None` value"), Failure::Panic);
         assert_eq!(classify("running 1 test\n"), Failure::Crash);
     }
 

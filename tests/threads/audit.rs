@@ -1,0 +1,201 @@
+//! Decision 1's bound, measured visit by visit through an observer.
+
+use crate::tries::{Held, fill_while_held, is_ordinary, spin, within_tries};
+use fairlane::{Engine, Job, Observer, Policy, Served, Tenant, Weight};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+const WORKERS: usize = 2;
+const BASE: u32 = 20;
+const DEAREST: u32 = 7;
+const WEIGHTS: [f64; 3] = [1.0, 2.0, 10.0];
+/// Jobs queued per unit weight, and how many of them are left over for the end.
+const JOBS: u32 = 2_500;
+const REST: u32 = 200;
+/// Claims held for longer are left out.
+const LONG: u64 = 1_000_000;
+/// After a long claim its lane is given the turns it missed, at most 8: about this long.
+const CATCH_UP: u64 = 2_000_000;
+
+/// What the observer saw; times in nanoseconds.
+#[derive(Clone, Copy)]
+struct Visit {
+    lane: usize,
+    jobs: u32,
+    cost: u64,
+    at: u64,
+    held: u64,
+}
+
+/// The oracle: whether in `visits`, in their order, no two lanes come further apart than the bound.
+///
+/// Stretches in which a lane was claimed for long are left out; the sums start again after each,
+/// for the bound holds in every interval in which the lanes stay backlogged.
+fn audit(visits: &[Visit], weights: &[f64]) -> Result<String, String> {
+    let long: Vec<_> = visits.iter().filter(|visit| visit.held > LONG).collect();
+    if long.len() * 100 > visits.len() {
+        return Err(format!("{} of {} claims held over 1 ms", long.len(), visits.len()));
+    }
+    let is_left_out = |at: u64| {
+        long.iter()
+            .any(|visit| visit.at - visit.held.min(visit.at) <= at && at <= visit.at + CATCH_UP)
+    };
+    // The two workers' reports interleave: between a visit and its report the other worker may
+    // report any number of its own. So one visit per worker may be missing from the sums.
+    let one_visit = visits.iter().map(|visit| visit.cost as f64 / weights[visit.lane]);
+    let in_flight = WORKERS as f64 * one_visit.fold(0.0, f64::max);
+    let mut sums = vec![0.0; weights.len()];
+    let (mut checked, mut most) = (0, 0.0_f64);
+    for (number, visit) in visits.iter().enumerate() {
+        if is_left_out(visit.at) {
+            sums.fill(0.0);
+            continue;
+        }
+        checked += 1;
+        sums[visit.lane] += visit.cost as f64 / weights[visit.lane];
+        for other in (0..weights.len()).filter(|&other| other != visit.lane) {
+            let apart = (sums[visit.lane] - sums[other]).abs();
+            let dearest = f64::from(DEAREST) * (1.0 / weights[visit.lane] + 1.0 / weights[other]);
+            let bound = 2.0 * f64::from(BASE) + dearest + in_flight;
+            if apart > bound {
+                let lanes = (visit.lane, other);
+                return Err(format!(
+                    "visit {number}: {lanes:?} are {apart:.1} apart, {bound:.1} allowed"
+                ));
+            }
+            most = most.max(apart - bound);
+        }
+    }
+    let (long, all) = (long.len(), visits.len());
+    let figures =
+        format!("{checked} of {all} visits checked, {long} long, nearest to the bound {most:.1}");
+    if checked * 2 < all { Err(format!("too few: {figures}")) } else { Ok(figures) }
+}
+
+/// A log that workers write without waiting for each other: the sequence is taken inside the
+/// callback.
+struct Log {
+    start: Instant,
+    tenants: OnceLock<Vec<Tenant>>,
+    sequence: AtomicUsize,
+    visits: Vec<OnceLock<Visit>>,
+}
+
+struct Watch(Arc<Log>);
+
+impl Observer for Watch {
+    fn served(&self, served: Served) {
+        let log = &*self.0;
+        let Some(tenants) = log.tenants.get() else { return };
+        let Some(lane) = tenants.iter().position(|tenant| *tenant == served.tenant) else { return };
+        let place = log.sequence.fetch_add(1, Relaxed);
+        let at = log.start.elapsed().as_nanos() as u64;
+        let held = served.held.as_nanos() as u64;
+        let visit = Visit { lane, jobs: served.jobs, cost: served.cost, at, held };
+        if let Some(slot) = log.visits.get(place) {
+            assert!(slot.set(visit).is_ok(), "a place in the sequence is taken once");
+        }
+    }
+}
+
+fn policy() -> Policy {
+    let mut policy = Policy::builder()
+        .base_quantum(BASE)
+        .queue_max(200_000)
+        .default_queue_max(100_000)
+        .default_tier("w1");
+    for weight in WEIGHTS {
+        policy = policy.tier(format!("w{weight}"), Weight::new(weight).unwrap());
+    }
+    policy.build().unwrap()
+}
+
+fn fill(engine: &Engine<Held>, tenants: &[Tenant]) {
+    for (tenant, weight) in tenants.iter().zip(WEIGHTS) {
+        for number in 0..JOBS * weight as u32 {
+            let job = Job::new(None).cost(1 + number % DEAREST);
+            assert!(engine.submit(*tenant, job).is_ok());
+        }
+    }
+}
+
+/// The visits up to the moment when some lane is nearly empty, with handlers of `time`.
+fn measure(time: Duration) -> Vec<Visit> {
+    let places = JOBS as usize * 20;
+    let log = Arc::new(Log {
+        start: Instant::now(),
+        tenants: OnceLock::new(),
+        sequence: AtomicUsize::new(0),
+        visits: (0..places).map(|_| OnceLock::new()).collect(),
+    });
+    let handler = move |grant| {
+        if is_ordinary(&grant) {
+            spin(time);
+        }
+    };
+    let builder = Engine::builder().workers(WORKERS).policy(policy());
+    let engine = builder.observer(Watch(Arc::clone(&log))).start(handler).unwrap();
+    let name = |weight| engine.tenant(&format!("of-{weight}"), &format!("w{weight}")).unwrap();
+    let tenants = WEIGHTS.map(name);
+    log.tenants.set(tenants.to_vec()).unwrap();
+    let holder = engine.tenant("holder", "w1").unwrap();
+    fill_while_held(&engine, holder, WORKERS, || fill(&engine, &tenants));
+    let report = engine.drain(Duration::from_secs(20));
+    assert_eq!((report.returned.len(), report.running), (0, 0));
+    backlogged(log.visits.iter().map_while(|slot| slot.get().copied()))
+}
+
+fn backlogged(visits: impl Iterator<Item = Visit>) -> Vec<Visit> {
+    let mut served = [0; WEIGHTS.len()];
+    let stays = |visit: &Visit| {
+        served[visit.lane] += visit.jobs;
+        served[visit.lane] + REST < JOBS * WEIGHTS[visit.lane] as u32
+    };
+    visits.take_while(stays).collect()
+}
+
+#[test]
+fn no_two_lanes_come_further_apart_than_the_bound() {
+    within_tries("bound audit", 8, || {
+        let visits = measure(Duration::from_micros(20));
+        if visits.len() < 5_000 {
+            return Err(format!("only {} visits while all were backlogged", visits.len()));
+        }
+        audit(&visits, &WEIGHTS)
+    });
+}
+
+/// 500 rounds in which each lane spends `quanta`, one job of cost 5 a visit.
+fn rounds(quanta: [u64; 3]) -> Vec<Visit> {
+    let mut visits = Vec::new();
+    for _ in 0..500 {
+        for (lane, quantum) in quanta.into_iter().enumerate() {
+            for _ in 0..quantum / 5 {
+                let at = visits.len() as u64 * 10_000;
+                visits.push(Visit { lane, jobs: 1, cost: 5, at, held: 2_000 });
+            }
+        }
+    }
+    visits
+}
+
+#[test]
+fn the_audit_accepts_shares_by_weight_and_rejects_an_ignored_weight() {
+    assert!(audit(&rounds([20, 40, 200]), &WEIGHTS).is_ok());
+    for ignored in [[20, 20, 200], [20, 40, 20], [40, 40, 200]] {
+        let reason = audit(&rounds(ignored), &WEIGHTS).expect_err("not by weight");
+        assert!(reason.contains("apart"), "{reason}");
+    }
+}
+
+#[test]
+fn the_audit_leaves_out_few_long_claims_and_fails_on_many() {
+    let with_long = |every: usize| {
+        let mut visits = rounds([20, 40, 200]);
+        visits.iter_mut().step_by(every).for_each(|visit| visit.held = LONG + 1);
+        audit(&visits, &WEIGHTS)
+    };
+    assert!(with_long(2_000).is_ok(), "{:?}", with_long(2_000));
+    assert!(with_long(50).expect_err("2 %").contains("held over 1 ms"));
+}
