@@ -1,7 +1,7 @@
 //! Sleeping and waking: no wake-up is lost or swallowed.
 
 use super::harness::check;
-use crate::park::{Bed, Sleepers, dormitory};
+use crate::park::{Bed, Look, Sleepers, dormitory};
 use crate::rotation::{Claim, Findings, Rotation};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::sync::full_fence;
@@ -128,7 +128,7 @@ impl Floor {
 
 /// Ends the visit of lanes that all leave the rotation.
 fn finish(rotation: &Rotation, seat: usize, mut claim: Claim) {
-    let mut findings = Findings::default();
+    let findings = Findings::default();
     while let Some(right) = claim.next_right() {
         drop(right);
     }
@@ -161,5 +161,32 @@ fn park_onlooker() {
         floor.work(&beds[0]);
         producer.join().unwrap();
         onlooker.join().unwrap();
+    });
+}
+
+/// What a look has put on its shelf is there for whoever stops the workers, and nothing is put there
+/// afterwards. The shelf is a plain number to the model: the look's own edges must carry it.
+///
+/// Mutants: `look.begin_fence`, `look.settle_fence`, `look.end`, `look.wait`, `look.no_wait`.
+/// Exhaustive.
+#[test]
+fn park_look_and_stop() {
+    check("park_look_and_stop", None, || {
+        let state = Arc::new((Look::new(), AtomicU64::new(0), AtomicU64::new(0)));
+        let worker = Arc::clone(&state);
+        let worker = thread::spawn(move || {
+            let (look, stopped, shelf) = &*worker;
+            if !look.begin(|| stopped.load(Relaxed) == 1) {
+                return 0;
+            }
+            shelf.store(1, Relaxed);
+            look.end();
+            1
+        });
+        let (look, stopped, shelf) = &*state;
+        stopped.store(1, Relaxed);
+        Look::settle([look].into_iter());
+        let found = shelf.load(Relaxed);
+        assert_eq!(found, worker.join().unwrap());
     });
 }

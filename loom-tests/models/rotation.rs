@@ -49,7 +49,7 @@ impl<T> Ring<T> {
 /// Ends the visit of lanes that all leave the rotation.
 fn finish(rotation: &Rotation, seat: usize, mut claim: Claim) -> Vec<u32> {
     let lanes = claim.lanes().collect();
-    let mut findings = Findings::default();
+    let findings = Findings::default();
     while let Some(right) = claim.next_right() {
         drop(right);
     }

@@ -197,6 +197,7 @@ impl Seat {
         if tally.jobs == 0 {
             return;
         }
+        self.log.flush_full(&self.delays);
         self.pace.depart(tally.now, tally.jobs, tally.cost);
         self.counters.granted.add(u64::from(tally.jobs));
         self.counters.cost.add(tally.cost);
@@ -384,7 +385,7 @@ impl Seat {
         tally: &mut Tally<'_, T>,
     ) -> Stop {
         let Spot { lanes, row, tenant, profile, .. } = *spot;
-        let Seat { returns, ledger, log, delays, .. } = self;
+        let Seat { returns, ledger, log, .. } = self;
         let Tally { out, now, left, cost: total, .. } = tally;
         // A copy of its own, so that it stays in a register.
         let mut account = drain.account;
@@ -401,7 +402,7 @@ impl Seat {
             |meta, payload| {
                 let cost = meta.cost();
                 let waited = if meta.stamp().is_some() {
-                    time_wait(meta.stamp(), *now, profile.tier, log, delays)
+                    time_wait(meta.stamp(), *now, profile.tier, log)
                 } else {
                     Waited::UNTIMED
                 };
@@ -441,9 +442,9 @@ pub(crate) fn unit(now: Nanos) -> u32 {
 
 /// Notes how long a stamped job waited.
 #[cold]
-fn time_wait(stamp: Stamp, now: Nanos, tier: u32, log: &mut DelayLog, delays: &Delays) -> Waited {
+fn time_wait(stamp: Stamp, now: Nanos, tier: u32, log: &mut DelayLog) -> Waited {
     let age = stamp.age(now.0);
-    log.note(delays, tier, Kind::Queue, age);
+    log.note(tier, Kind::Queue, age);
     Waited::nanos(age)
 }
 

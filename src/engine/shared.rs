@@ -5,11 +5,11 @@ use crate::claim::Ledger;
 use crate::clock::Clock;
 use crate::dispatch::{Lanes, PlanError, Seat, unit};
 use crate::error::Reason;
-use crate::park::Bed;
+use crate::park::{Bed, Look};
 use crate::policy::Policy;
 use crate::stats::{Delays, SeatCounters};
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
-use crate::sync::{Condvar, Lent, Mutex, full_fence, ord};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{Condvar, Lent, Mutex, ord};
 use crate::tenant::{Ages, InternError, Interned, Row, Tenant};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,6 +61,8 @@ const KINDS_MAX: usize = 1_024;
 pub(super) struct Desk {
     pub(super) counters: Arc<SeatCounters>,
     pub(super) delays: Arc<Delays>,
+    /// Whether the worker is looking for work.
+    look: Look,
     /// Ledgers of the workers that have sat here; those without grants in flight are merged.
     ledgers: Mutex<Ledgers>,
     /// The bed, while no worker sits here.
@@ -79,6 +81,7 @@ impl Desk {
         Desk {
             counters: Arc::new(SeatCounters::new()),
             delays: Arc::new(Delays::new()),
+            look: Look::new(),
             ledgers: Mutex::default(),
             bed: Mutex::new(bed),
         }
@@ -171,37 +174,21 @@ impl<T: Send + 'static> Shared<T> {
         self.lanes.sleepers.wake_all();
     }
 
-    /// Begins a look for work; `false` when the engine has stopped. Until the end of the look the
-    /// worker may hold grants that nobody else can reach.
+    /// Begins a look for work by worker `index`; `false` when the engine has stopped.
     #[inline]
-    pub(super) fn begin_look(&self, seat: &Seat) -> bool {
-        seat.counters.looking.store(1, Relaxed);
-        // Either this look sees the stop, or whoever stops sees the look.
-        full_fence(Ordering::SeqCst);
-        let goes = !self.is_stopped();
-        if !goes {
-            self.end_look(seat);
-        }
-        goes
+    pub(super) fn begin_look(&self, index: usize) -> bool {
+        self.desks[index].look.begin(|| self.is_stopped())
     }
 
     /// Ends a look: what was granted is counted, and on the shelf if others may take it.
     #[inline]
-    pub(super) fn end_look(&self, seat: &Seat) {
-        // ORDERING(engine.looked): Release; pairs with engine.await_looks.
-        seat.counters.looking.store(0, ord!("engine.looked", Release => Relaxed));
+    pub(super) fn end_look(&self, index: usize) {
+        self.desks[index].look.end();
     }
 
-    /// Waits until no worker looks for work. A look runs no user code.
+    /// Waits until no worker looks for work.
     pub(super) fn await_looks(&self) {
-        full_fence(Ordering::SeqCst);
-        for desk in &self.desks {
-            let looking = &desk.counters.looking;
-            // ORDERING(engine.await_looks): Acquire; pairs with engine.looked.
-            while looking.load(ord!("engine.await_looks", Acquire => Relaxed)) != 0 {
-                crate::sync::yield_now();
-            }
-        }
+        Look::settle(self.desks.iter().map(|desk| &desk.look));
     }
 
     /// Jobs granted and jobs settled, over all workers.

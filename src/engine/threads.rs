@@ -153,7 +153,7 @@ impl<T: Send + 'static> Runner<T> {
     /// Lets the dispatcher grant jobs: a single one stays in the batch, more go to the shelf.
     /// `None` when the engine has stopped.
     fn look(&mut self, now: Nanos) -> Option<Tick> {
-        if !self.shared.begin_look(&self.seat) {
+        if !self.shared.begin_look(self.index) {
             return None;
         }
         let most = if self.seat.is_slow() { 1 } else { SHELF_JOBS };
@@ -162,7 +162,7 @@ impl<T: Send + 'static> Runner<T> {
             // Granted and not started: whoever has nothing to do may take it over.
             self.batch.drain().for_each(|grant| self.shelf.push(grant));
         }
-        self.shared.end_look(&self.seat);
+        self.shared.end_look(self.index);
         Some(tick)
     }
 
@@ -204,7 +204,8 @@ impl<T: Send + 'static> Runner<T> {
         if timed {
             let took = self.shared.clock.now().since(start);
             let tier = self.shared.tier_of(tenant);
-            self.seat.log.note(&self.seat.delays, tier, Kind::Run, took.0);
+            self.seat.log.note(tier, Kind::Run, took.0);
+            self.seat.log.flush_full(&self.seat.delays);
         }
     }
 

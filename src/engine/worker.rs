@@ -104,11 +104,11 @@ impl<T: Send + 'static> Worker<T> {
     fn fill(&mut self, now: Nanos, most: usize) -> Tick {
         let most = most.min(BATCH_MAX);
         self.batch.prepare(most);
-        if !self.shared.begin_look(&self.seat) {
+        if !self.shared.begin_look(self.index) {
             return Tick::Idle;
         }
         let tick = self.seat.tick(&self.shared.lanes, now, most as u32, &mut self.batch);
-        self.shared.end_look(&self.seat);
+        self.shared.end_look(self.index);
         if self.seat.observed && !self.seat.visits.is_empty() {
             self.shared.tell_served(self.index, &self.seat, now);
         }

@@ -1,8 +1,10 @@
 #![doc = include_str!("README.md")]
 
 mod crowd;
+mod look;
 
 pub(crate) use crowd::Crowd;
+pub(crate) use look::Look;
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Parker, Unparker, full_fence, mutant, ord};
@@ -96,7 +98,7 @@ impl Sleepers {
 
 impl Bed {
     /// Which worker the bed belongs to.
-    #[cfg(test)]
+    #[cfg(all(test, fairlane_loom))]
     pub(crate) fn seat(&self) -> usize {
         self.seat
     }

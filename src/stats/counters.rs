@@ -42,8 +42,6 @@ pub(crate) struct SeatCounters {
     pub(crate) panics: Counter,
     /// When the worker began to have grants out without a pause, in units of 2^30 ns.
     pub(crate) busy_since: AtomicU32,
-    /// 1 while the worker may make grants that are not counted or on its shelf yet.
-    pub(crate) looking: AtomicU32,
     /// Jobs granted to another worker that this one took over and ran.
     pub(crate) jobs_taken_over: Counter,
 }
@@ -60,7 +58,6 @@ impl SeatCounters {
             stalls: Counter::new(),
             panics: Counter::new(),
             busy_since: AtomicU32::new(0),
-            looking: AtomicU32::new(0),
             jobs_taken_over: Counter::new(),
         }
     }

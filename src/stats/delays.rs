@@ -85,10 +85,15 @@ impl DelayLog {
         DelayLog { samples: Vec::with_capacity(2 * BATCH) }
     }
 
-    /// Notes a sample; adds the batch to `delays` when it is full.
+    /// Notes a sample.
     #[inline]
-    pub(crate) fn note(&mut self, delays: &Delays, tier: u32, kind: Kind, nanos: u64) {
+    pub(crate) fn note(&mut self, tier: u32, kind: Kind, nanos: u64) {
         self.samples.push((tier, kind, nanos));
+    }
+
+    /// Adds the batch to `delays` when it is full. Takes a lock: not while a lane is claimed.
+    #[inline]
+    pub(crate) fn flush_full(&mut self, delays: &Delays) {
         if self.samples.len() >= BATCH {
             self.flush(delays);
         }
@@ -112,7 +117,8 @@ mod tests {
         let delays = Delays::new();
         let mut log = DelayLog::new();
         for _ in 0..BATCH + 3 {
-            log.note(&delays, 1, Kind::Queue, 1_000);
+            log.note(1, Kind::Queue, 1_000);
+            log.flush_full(&delays);
         }
         let mut seen = Delays::empty();
         delays.collect(1, Kind::Queue, &mut seen);

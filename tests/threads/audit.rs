@@ -15,6 +15,8 @@ const JOBS: u32 = 2_500;
 const REST: u32 = 200;
 /// Claims held for longer are left out.
 const LONG: u64 = 1_000_000;
+/// A round takes longer: a claim this short makes no lane miss a turn.
+const NOTABLE: u64 = 250_000;
 /// After a long claim its lane is given the turns it missed, at most 8: about this long.
 const CATCH_UP: u64 = 2_000_000;
 
@@ -28,14 +30,24 @@ struct Visit {
     held: u64,
 }
 
+/// Why an audit was not passed.
+#[derive(Debug)]
+enum Failure {
+    /// The machine was in the way; another try may tell.
+    Disturbed(String),
+    /// The bound was exceeded with no claim held for long enough to explain it.
+    Unfair(String),
+}
+
 /// The oracle: whether in `visits`, in their order, no two lanes come further apart than the bound.
 ///
 /// Stretches in which a lane was claimed for long are left out; the sums start again after each,
 /// for the bound holds in every interval in which the lanes stay backlogged.
-fn audit(visits: &[Visit], weights: &[f64]) -> Result<String, String> {
+fn audit(visits: &[Visit], weights: &[f64]) -> Result<String, Failure> {
     let long: Vec<_> = visits.iter().filter(|visit| visit.held > LONG).collect();
     if long.len() * 100 > visits.len() {
-        return Err(format!("{} of {} claims held over 1 ms", long.len(), visits.len()));
+        let shares = format!("{} of {} claims held over 1 ms", long.len(), visits.len());
+        return Err(Failure::Disturbed(shares));
     }
     let is_left_out = |at: u64| {
         long.iter()
@@ -46,10 +58,11 @@ fn audit(visits: &[Visit], weights: &[f64]) -> Result<String, String> {
     let one_visit = visits.iter().map(|visit| visit.cost as f64 / weights[visit.lane]);
     let in_flight = WORKERS as f64 * one_visit.fold(0.0, f64::max);
     let mut sums = vec![0.0; weights.len()];
-    let (mut checked, mut most) = (0, 0.0_f64);
+    let (mut checked, mut most, mut from) = (0, 0.0_f64, 0);
     for (number, visit) in visits.iter().enumerate() {
         if is_left_out(visit.at) {
             sums.fill(0.0);
+            from = number + 1;
             continue;
         }
         checked += 1;
@@ -60,17 +73,26 @@ fn audit(visits: &[Visit], weights: &[f64]) -> Result<String, String> {
             let bound = 2.0 * f64::from(BASE) + dearest + in_flight;
             if apart > bound {
                 let lanes = (visit.lane, other);
-                return Err(format!(
-                    "visit {number}: {lanes:?} are {apart:.1} apart, {bound:.1} allowed"
-                ));
+                let reason = format!("{lanes:?} are {apart:.1} apart, {bound:.1} allowed");
+                return Err(breach(&visits[from..=number], from, &reason));
             }
-            most = most.max(apart - bound);
+            most = most.max(apart / bound);
         }
     }
     let (long, all) = (long.len(), visits.len());
+    let percent = 100.0 * most;
     let figures =
-        format!("{checked} of {all} visits checked, {long} long, nearest to the bound {most:.1}");
-    if checked * 2 < all { Err(format!("too few: {figures}")) } else { Ok(figures) }
+        format!("{checked} of {all} visits checked, {long} long, {percent:.0} % of the bound used");
+    let too_few = checked * 2 < all;
+    if too_few { Err(Failure::Disturbed(format!("too few: {figures}"))) } else { Ok(figures) }
+}
+
+/// Sorts a breach of the bound by the longest claim in its stretch of visits.
+fn breach(stretch: &[Visit], from: usize, reason: &str) -> Failure {
+    let held = stretch.iter().map(|visit| visit.held).max().unwrap_or(0);
+    let last = from + stretch.len() - 1;
+    let told = format!("visits {from}..={last}: {reason}; longest claim {} us", held / 1_000);
+    if held > NOTABLE { Failure::Disturbed(told) } else { Failure::Unfair(told) }
 }
 
 /// A log that workers write without waiting for each other: the sequence is taken inside the
@@ -155,15 +177,24 @@ fn backlogged(visits: impl Iterator<Item = Visit>) -> Vec<Visit> {
     visits.take_while(stays).collect()
 }
 
+/// Audits once; what the machine did not cause is not tried again.
+fn audit_once() -> Result<String, String> {
+    let visits = measure(Duration::from_micros(20));
+    if visits.len() < 5_000 {
+        return Err(format!("only {} visits while all were backlogged", visits.len()));
+    }
+    match audit(&visits, &WEIGHTS) {
+        Ok(figures) => Ok(figures),
+        Err(Failure::Disturbed(reason)) => Err(reason),
+        Err(Failure::Unfair(reason)) => panic!("{reason}"),
+    }
+}
+
 #[test]
 fn no_two_lanes_come_further_apart_than_the_bound() {
-    within_tries("bound audit", 8, || {
-        let visits = measure(Duration::from_micros(20));
-        if visits.len() < 5_000 {
-            return Err(format!("only {} visits while all were backlogged", visits.len()));
-        }
-        audit(&visits, &WEIGHTS)
-    });
+    for _ in 0..3 {
+        within_tries("bound audit", 5, audit_once);
+    }
 }
 
 /// 500 rounds in which each lane spends `quanta`, one job of cost 5 a visit.
@@ -184,8 +215,8 @@ fn rounds(quanta: [u64; 3]) -> Vec<Visit> {
 fn the_audit_accepts_shares_by_weight_and_rejects_an_ignored_weight() {
     assert!(audit(&rounds([20, 40, 200]), &WEIGHTS).is_ok());
     for ignored in [[20, 20, 200], [20, 40, 20], [40, 40, 200]] {
-        let reason = audit(&rounds(ignored), &WEIGHTS).expect_err("not by weight");
-        assert!(reason.contains("apart"), "{reason}");
+        let failure = audit(&rounds(ignored), &WEIGHTS).expect_err("not by weight");
+        assert!(matches!(failure, Failure::Unfair(_)), "{failure:?}");
     }
 }
 
@@ -197,5 +228,5 @@ fn the_audit_leaves_out_few_long_claims_and_fails_on_many() {
         audit(&visits, &WEIGHTS)
     };
     assert!(with_long(2_000).is_ok(), "{:?}", with_long(2_000));
-    assert!(with_long(50).expect_err("2 %").contains("held over 1 ms"));
+    assert!(matches!(with_long(50), Err(Failure::Disturbed(_))), "2 %");
 }

@@ -1,0 +1,68 @@
+//! What goes on beside the jobs: policies are swapped, snapshots are taken.
+
+use crate::load::Load;
+use fairlane::{Engine, Policy, Snapshot, Weight};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+/// One of two policies that differ in weights and bounds. The bounds are small, so that both
+/// tenants and the engine are full now and then.
+pub(crate) fn policy(number: u32) -> Policy {
+    let (hot, cold) = if number % 2 == 0 { (1.0, 2.0) } else { (4.0, 1.5) };
+    Policy::builder()
+        .queue_max(4_096)
+        .tenants_max(256)
+        .tier("hot", Weight::new(hot).unwrap())
+        .tier("cold", Weight::new(cold).unwrap())
+        .tier_queue_max("hot", 256 + number % 2 * 256)
+        .tier_queue_max("cold", 64 - number % 2 * 40)
+        .default_tier("cold")
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn swap_policies(engine: &Engine<Load>, ends: &AtomicBool) -> u32 {
+    for number in 1.. {
+        if ends.load(Relaxed) {
+            return number - 1;
+        }
+        engine.set_policy(policy(number)).expect("the sizes stay");
+        thread::sleep(Duration::from_millis(3));
+    }
+    unreachable!("ends long before the numbers do");
+}
+
+pub(crate) fn check_snapshots(engine: &Engine<Load>, ends: &AtomicBool) -> u32 {
+    let mut before = engine.snapshot();
+    for number in 1.. {
+        let now = engine.snapshot();
+        check(&now);
+        check_after(&before, &now);
+        before = now;
+        if ends.load(Relaxed) {
+            return number;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    unreachable!("ends long before the numbers do");
+}
+
+fn check(now: &Snapshot) {
+    assert!(now.dispatched <= now.accepted, "{} of {}", now.dispatched, now.accepted);
+    assert_eq!(now.accepted, now.dispatched + now.depth);
+    for row in &now.tenant_rows {
+        assert!(row.dispatched <= row.accepted, "{row:?}");
+    }
+}
+
+/// Nothing that counts from the start goes back.
+fn check_after(before: &Snapshot, now: &Snapshot) {
+    let totals = |of: &Snapshot| [of.accepted, of.dispatched, of.served_cost, of.at_ns];
+    let grew = totals(before).iter().zip(totals(now)).all(|(before, now)| *before <= now);
+    assert!(grew, "{:?} became {:?}", totals(before), totals(now));
+    for (before, now) in before.tenant_rows.iter().zip(&now.tenant_rows) {
+        let grew = before.accepted <= now.accepted && before.dispatched <= now.dispatched;
+        assert!(grew, "{before:?} became {now:?}");
+    }
+}
