@@ -28,8 +28,8 @@ pub(super) struct Pace {
 
 /// Below this a job is so short that looking for the next one costs more than running it.
 const TINY_NS: u64 = 300;
-/// Most pauses before a look, a few microseconds.
-const PAUSES_MAX: u32 = 256;
+/// Most pauses before a look, about half a microsecond.
+const PAUSES_MAX: u32 = 32;
 
 impl Pace {
     pub(super) const fn new() -> Self {

@@ -18,7 +18,7 @@ const LONG: u64 = 1_000_000;
 /// A round takes longer: a claim this short makes no lane miss a turn.
 const NOTABLE: u64 = 250_000;
 /// After a long claim its lane is given the turns it missed, at most 8: about this long.
-const CATCH_UP: u64 = 2_000_000;
+const CATCH_UP: u64 = 5_000_000;
 
 /// What the observer saw; times in nanoseconds.
 #[derive(Clone, Copy)]
