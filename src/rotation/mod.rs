@@ -9,7 +9,7 @@ use crate::sync::{CachePadded, DrainRight, full_fence, mutant, ord, spin};
 use cursor::{Cursor, Harvest};
 use set::LaneSet;
 
-/// How long a worker waits for others to finish their visits before it begins a plain round.
+/// How often a worker looks whether others have finished their visits before it begins a round.
 const HELD_SPINS: u32 = if cfg!(fairlane_loom) { 2 } else { 500 };
 
 /// The set of backlogged lanes and the cursor that says whose turn it is.
@@ -240,6 +240,7 @@ impl Rotation {
         shift: u32,
         wakes: &mut bool,
     ) -> Option<Claim> {
+        let mut patience = HELD_SPINS;
         loop {
             let cursor = self.cursor();
             let (set, next) = (&self.rounds[cursor.parity()], cursor.parity() ^ 1);
@@ -258,7 +259,12 @@ impl Rotation {
                     return Some(Claim { word, mask, refill, origin, wakes: false });
                 }
             } else if [&self.rounds[next], &self.lingering[next]].iter().any(|set| !set.is_bare()) {
-                self.next_round(seat, cursor, shift);
+                if patience > 0 && self.is_held_elsewhere(seat) {
+                    // A lane in the middle of its turn may come back into this round.
+                    patience -= 1;
+                } else if set.is_bare() && lingering.is_bare() {
+                    self.next_round(seat, cursor, shift);
+                }
             } else {
                 return self.claim_fresh(seat, most, jobs, wakes);
             }
@@ -313,26 +319,17 @@ impl Rotation {
     }
 
     /// Turns in the refill that follows `cursor`'s round: one, or, when the round granted nothing,
-    /// the fewest that let some job run. A lane that another worker still holds might grant, so
-    /// such a round is waited for, briefly: a visit runs no user code.
+    /// the fewest that let some job run. One also while a lane is still held: it might grant.
     fn leap(&self, seat: usize, cursor: Cursor) -> u32 {
-        for _ in 0..HELD_SPINS {
-            let harvest = Harvest(self.clockwork.harvest.load(Relaxed));
-            match harvest.need_of(cursor.round()) {
-                None | Some(1) => return 1,
-                Some(need) if mutant!("rotation.leap_at_once") => return need,
-                Some(need) if !self.is_held_elsewhere(seat) => {
-                    if mutant!("rotation.no_second_look") {
-                        return need;
-                    }
-                    // What the others noted before they let go counts too.
-                    let harvest = Harvest(self.clockwork.harvest.load(Relaxed));
-                    return harvest.need_of(cursor.round()).unwrap_or(1).min(need);
-                }
-                Some(_) => spin(),
-            }
+        let need_now = || Harvest(self.clockwork.harvest.load(Relaxed)).need_of(cursor.round());
+        match need_now() {
+            None | Some(1) => 1,
+            Some(need) if mutant!("rotation.leap_at_once") => need,
+            Some(_) if self.is_held_elsewhere(seat) => 1,
+            Some(need) if mutant!("rotation.no_second_look") => need,
+            // What the others noted before they let go counts too.
+            Some(need) => need_now().unwrap_or(1).min(need),
         }
-        1
     }
 
     fn is_held_elsewhere(&self, seat: usize) -> bool {
