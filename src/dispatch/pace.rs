@@ -39,7 +39,7 @@ impl Pace {
             jobs: 0,
             cost: 0,
             job_ns: SLOW_NS,
-            cost_ns: 0.0,
+            cost_ns: TURN_NS,
             job_cost: 1.0,
             pauses: 0,
         }
