@@ -1,11 +1,11 @@
 //! One lane small enough for loom, with nothing of tenants, rounds and workers around it.
 
-use crate::ring::{Door, Head, Pool, ReserveError, Rest, Returns, Stamp, Stop, Tail};
-use crate::sync::UnsafeCell;
+use crate::ring::{Door, Head, Left, Pool, ReserveError, Rest, Returns, Stamp, Stop, Tail, Taker};
 use crate::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::sync::{Outbox, UnsafeCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32 as Uncounted;
 
@@ -28,6 +28,21 @@ pub(super) struct Lane<T> {
 // SAFETY: `drain` is touched by the one thread that swapped `standing` to 0; that this is enough
 // is what the models check.
 unsafe impl<T: Send> Sync for Lane<T> {}
+
+/// Takes every job as it is.
+struct TakesAll;
+
+impl<T> Taker<T> for TakesAll {
+    type Out = T;
+
+    fn admit(&mut self, _cost: u32) -> bool {
+        true
+    }
+
+    fn make(&mut self, _cost: u32, _stamp: Stamp, payload: T) -> T {
+        payload
+    }
+}
 
 impl<T: Send> Lane<T> {
     /// An idle lane of generation 0 that holds `bound` jobs, in blocks of `slots`.
@@ -145,21 +160,22 @@ impl<T: Send> Lane<T> {
     }
 
     fn take(&self, head: &mut Head, most: usize, returns: &mut Returns, jobs: &mut Vec<T>) -> Stop {
-        let room = std::cell::Cell::new(most);
-        let admit = |_| room.replace(room.get().saturating_sub(1)) > 0;
-        let stop = head.take_while(&self.tail, &self.pool, returns, admit, |_, job| jobs.push(job));
+        let mut out = Outbox::with_capacity(most.min(8));
+        let lane = (&self.tail, &self.pool, returns);
+        let stop = head.take_while(lane, &mut out, &mut TakesAll);
+        jobs.extend(out.drain());
         let passed = head.position().wrapping_sub(self.start) % (1 << 23);
         self.passed.store(passed, Relaxed);
         self.head.store(head.position(), Relaxed);
         stop
     }
 
-    fn put_back(&self, left: Option<Head>, returns: &mut Returns) {
+    fn put_back(&self, left: Option<Left>, returns: &mut Returns) {
         if let Some(left) = left {
-            if self.tail.deactivate(&left, &self.pool, returns) {
+            if self.tail.deactivate(left, &self.pool, returns) {
                 return;
             }
-            self.open(|head| *head = left);
+            self.open(|head| head.stay(left));
         }
         self.activate();
     }

@@ -48,11 +48,8 @@ impl<T> Ring<T> {
 
 /// Ends the visit of lanes that all leave the rotation.
 fn finish(rotation: &Rotation, seat: usize, mut claim: Claim) -> Vec<u32> {
-    let lanes = claim.lanes().collect();
     let findings = Findings::default();
-    while let Some(right) = claim.next_right() {
-        drop(right);
-    }
+    let lanes = std::iter::from_fn(|| claim.next_right()).map(|right| right.lane()).collect();
     rotation.put_back(seat, &claim, &findings);
     lanes
 }

@@ -37,7 +37,7 @@ pub(crate) struct Fairlane {
 impl Fairlane {
     pub(crate) fn new(tenants: usize) -> Self {
         // The engine-wide bound is counted in blocks, and every tenant with a job holds one.
-        let queue_max = CAPACITY.max(tenants * 8) as u32;
+        let queue_max = CAPACITY as u32;
         let policy = Policy::builder()
             .queue_max(queue_max)
             .tenants_max(tenants as u32)

@@ -6,7 +6,7 @@ use crate::park::{Crowd, Sleepers};
 use crate::policy::Policy;
 use crate::ring::{BLOCKS_MAX, Pool};
 use crate::rotation::Rotation;
-use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Published};
 use crate::tenant::{Table, Tenant};
 
@@ -19,20 +19,71 @@ pub(crate) struct Lanes<T> {
     pub(crate) plan: Published<Plan>,
     /// Which engine of the process this is; handles carry it.
     pub(crate) number: u16,
-    /// A job is stamped when its position has none of these bits: 0 stamps all, 63 every 64th.
-    /// Written by workers when their handlers change pace.
-    pub(crate) stamp_mask: CachePadded<AtomicU32>,
+    pub(crate) cadence: CachePadded<Cadence>,
     /// Submitters that wait for room.
     pub(crate) crowd: Crowd,
 }
 
+/// How often a submission does more than reserve a position and publish the job.
+pub(crate) struct Cadence {
+    /// `stamped 32 | careful 32`: two masks, each for the positions that have none of its bits.
+    /// Jobs at stamped positions are timed; careful positions are stamped, begin a block, or are
+    /// observed. Written by workers when their handlers change pace.
+    masks: AtomicU64,
+    /// Positions that begin a block; all when every job is observed.
+    always_careful: u32,
+}
+
 /// Every 64th job of a lane is stamped while handlers are fast.
-pub(crate) const STAMP_SOME: u32 = 63;
+const STAMP_SOME: u32 = 63;
 /// Every job is stamped.
-pub(crate) const STAMP_ALL: u32 = 0;
+const STAMP_ALL: u32 = 0;
+
+impl Cadence {
+    fn new(block_mask: u32, is_observed: bool) -> Self {
+        let always_careful = if is_observed { 0 } else { block_mask };
+        let cadence = Cadence { masks: AtomicU64::new(0), always_careful };
+        cadence.stamp(false);
+        cadence
+    }
+
+    /// Stamps every job, or every 64th of a lane.
+    #[inline]
+    pub(crate) fn stamp(&self, all: bool) {
+        let stamped = if all { STAMP_ALL } else { STAMP_SOME };
+        let masks = u64::from(stamped) << 32 | u64::from(stamped & self.always_careful);
+        if self.masks.load(Relaxed) != masks {
+            self.masks.store(masks, Relaxed);
+        }
+    }
+
+    /// Whether the job at `position` is stamped.
+    #[inline]
+    pub(crate) fn is_stamped(&self, position: u32) -> bool {
+        u64::from(position) & self.masks.load(Relaxed) >> 32 == 0
+    }
+
+    /// The mask of positions that are taken with care: one look for all that is not done for
+    /// every job.
+    #[inline]
+    pub(crate) fn careful(&self) -> u32 {
+        self.masks.load(Relaxed) as u32
+    }
+
+    /// Of how many jobs of a lane one is stamped.
+    pub(crate) fn stamped_every(&self) -> u32 {
+        (self.masks.load(Relaxed) >> 32) as u32 + 1
+    }
+}
 
 impl<T> Lanes<T> {
-    pub(crate) fn new(policy: Policy, seats: usize, sleepers: Sleepers, number: u16) -> Self {
+    pub(crate) fn new(
+        policy: Policy,
+        seats: usize,
+        sleepers: Sleepers,
+        number: u16,
+        is_observed: bool,
+    ) -> Self {
         let (slots, blocks) = blocks_for(policy.queue_max(), policy.tenants_max());
         Lanes {
             table: Table::new(policy.tenants_max()),
@@ -41,7 +92,7 @@ impl<T> Lanes<T> {
             sleepers,
             plan: Published::new(Plan::new(policy)),
             number,
-            stamp_mask: CachePadded::new(AtomicU32::new(STAMP_SOME)),
+            cadence: CachePadded::new(Cadence::new(slots - 1, is_observed)),
             crowd: Crowd::new(),
         }
     }
@@ -77,7 +128,7 @@ const SLOTS_MAX: u32 = 32;
 /// The fewer jobs the bound allows per tenant, the smaller the blocks: a lane with one job holds a
 /// block, so blocks should not be scarcer than tenants, and small bounds are exact.
 fn blocks_for(jobs: u32, tenants: u32) -> (u32, u32) {
-    let share = (jobs / tenants).clamp(1, SLOTS_MAX);
+    let share = (jobs / tenants / 2).clamp(1, SLOTS_MAX);
     let mut slots = 1 << share.ilog2();
     while jobs.div_ceil(slots) > BLOCKS_MAX {
         slots *= 2;
@@ -91,7 +142,7 @@ mod tests {
 
     #[test]
     fn blocks_are_as_many_as_tenants_and_small_bounds_are_exact() {
-        assert_eq!(blocks_for(1_000_000, 100_000), (8, 125_000));
+        assert_eq!(blocks_for(1_000_000, 100_000), (4, 250_000));
         assert_eq!(blocks_for(32, 100_000), (1, 32));
         assert_eq!(blocks_for(16_384, 1), (32, 512));
         let (slots, blocks) = blocks_for(100_000_000, 4_000_000);

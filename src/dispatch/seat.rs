@@ -1,16 +1,16 @@
 //! One worker's place at the rotation.
 
-use super::lanes::{Lanes, STAMP_ALL, STAMP_SOME};
+use super::lanes::Lanes;
 use super::pace::Pace;
 use super::plan::{Plan, Profile};
 use crate::claim::{Grant, Ledger, Receipt, Waited};
-use crate::fair::Refill;
-use crate::ring::{Rest, Returns, Stamp, Stop, prefetch_line};
+use crate::fair::{Account, Refill};
+use crate::ring::{Rest, Returns, Stamp, Stop, Taker, prefetch_line};
 use crate::rotation::{Claim, Findings};
 use crate::stats::{DelayLog, Delays, Kind, SeatCounters};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
-use crate::sync::{DrainRight, Lender, Lent, Outbox, Reader, full_fence, mutant, ord};
-use crate::tenant::{Drain, Row, Tenant};
+use crate::sync::{DrainRight, Lender, Lent, Outbox, Reader, Run, full_fence, mutant, ord};
+use crate::tenant::{Drain, LeftBehind, Row, Tenant};
 use crate::units::Nanos;
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ pub(crate) struct Seat {
     pace: Pace,
     /// Lanes this worker has left lingering, less those it has found again.
     lingering: u32,
+    /// Lanes of a claim to prepare at once: as many as a tick's jobs were found to come from.
+    reach: u32,
     /// Rights of the claim being served; kept for its memory.
     rights: Vec<DrainRight>,
     /// Visits of the last tick that granted something; filled only for an observer.
@@ -66,11 +68,11 @@ pub(crate) struct Seat {
 
 /// What the visits of one tick need and add up.
 struct Tally<'a, T> {
+    /// Has room for the jobs that may still be granted.
     out: &'a mut Outbox<Grant<T>>,
     now: Nanos,
-    left: u32,
-    jobs: u32,
     cost: u64,
+    visits: u32,
     stalled: bool,
     /// Whether a lane found empty stays for one more round.
     linger: bool,
@@ -84,6 +86,38 @@ struct Spot<'a, T> {
     profile: Profile,
     refill: Refill,
     is_fresh: bool,
+}
+
+/// Makes grants of the jobs that a lane's balance covers.
+struct Granting<'a> {
+    account: Account,
+    /// Cost of the jobs granted.
+    cost: u64,
+    loans: Run<'a, Ledger>,
+    tenant: Tenant,
+    tier: u32,
+    now: Nanos,
+    log: &'a mut DelayLog,
+}
+
+impl<T> Taker<T> for Granting<'_> {
+    type Out = Grant<T>;
+
+    #[inline]
+    fn admit(&mut self, cost: u32) -> bool {
+        self.account.pay(cost)
+    }
+
+    #[inline]
+    fn make(&mut self, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
+        self.cost += u64::from(cost);
+        let waited = if stamp.is_some() {
+            time_wait(stamp, self.now, self.tier, self.log)
+        } else {
+            Waited::UNTIMED
+        };
+        Grant::new(payload, Receipt::new(self.tenant, cost, waited, self.loans.lend()))
+    }
 }
 
 impl Seat {
@@ -106,6 +140,7 @@ impl Seat {
             log: DelayLog::new(),
             pace: Pace::new(),
             lingering: 0,
+            reach: LANES_FAST,
             rights: Vec::with_capacity(LANES_FAST as usize),
             visits: Vec::new(),
             observed: false,
@@ -136,28 +171,29 @@ impl Seat {
         out: &mut Outbox<Grant<T>>,
     ) -> Tick {
         self.pace.arrive(now);
-        self.pace.gather(|| lanes.rotation.has_fresh());
+        self.pace.gather(|| false);
         self.visits.clear();
         if self.ledger.is_quiet() {
             self.counters.busy_since.store(unit(now), Relaxed);
         }
         self.look_at_plan();
         let slow = self.pace.is_slow();
-        let most = most.min(u32::try_from(out.room()).unwrap_or(u32::MAX));
+        let before = out.len();
+        out.limit(most as usize);
+        let most = out.room() as u32;
         let mut tally = Tally {
             out,
             now,
-            left: most,
-            jobs: 0,
             cost: 0,
+            visits: 0,
             stalled: false,
             linger: !slow && self.lingering < LINGERING_MAX && !lanes.pool.is_scarce(),
         };
         let shift = self.shift();
-        let lanes_most = if slow { 1 } else { LANES_FAST };
         let mut barren = Barren::default();
-        while tally.left > 0 {
-            let claim = lanes.rotation.claim(self.index, lanes_most, tally.left, shift);
+        while tally.out.room() > 0 {
+            let most = if slow { 1 } else { LANES_FAST };
+            let claim = lanes.rotation.claim(self.index, most, tally.out.room() as u32, shift);
             let Some(claim) = claim else { break };
             let refill = claim.refill;
             if claim.wakes && !mutant!("dispatch.no_rewake") {
@@ -168,9 +204,12 @@ impl Seat {
                 break;
             }
         }
-        self.pace.found(tally.jobs, most);
-        self.finish(lanes, &tally);
-        match tally.jobs {
+        let jobs = (tally.out.len() - before) as u32;
+        let full = tally.out.room() == 0;
+        self.reach = if full { tally.visits } else { 2 * self.reach }.clamp(1, LANES_FAST);
+        self.pace.found(jobs, most);
+        self.finish(lanes, now, jobs, tally.cost);
+        match jobs {
             0 if tally.stalled => Tick::Stalled,
             0 => {
                 self.lingering = 0;
@@ -193,18 +232,15 @@ impl Seat {
         self.pace.shift(self.plan.policy.base_quantum(), self.plan.smallest_quantum)
     }
 
-    fn finish<T>(&mut self, lanes: &Lanes<T>, tally: &Tally<'_, T>) {
-        if tally.jobs == 0 {
+    fn finish<T>(&mut self, lanes: &Lanes<T>, now: Nanos, jobs: u32, cost: u64) {
+        if jobs == 0 {
             return;
         }
         self.log.flush_full(&self.delays);
-        self.pace.depart(tally.now, tally.jobs, tally.cost);
-        self.counters.granted.add(u64::from(tally.jobs));
-        self.counters.cost.add(tally.cost);
-        let mask = if self.pace.is_timed() { STAMP_ALL } else { STAMP_SOME };
-        if lanes.stamp_mask.load(Relaxed) != mask {
-            lanes.stamp_mask.store(mask, Relaxed);
-        }
+        self.pace.depart(now, jobs, cost);
+        self.counters.granted.add(u64::from(jobs));
+        self.counters.cost.add(cost);
+        lanes.cadence.stamp(self.pace.is_timed());
     }
 
     /// Gives back what the worker keeps at hand, before it sleeps or leaves.
@@ -220,26 +256,47 @@ impl Seat {
 
     /// Visits every lane of a claim and puts them back. Returns whether a job was granted.
     fn serve<T>(&mut self, lanes: &Lanes<T>, mut claim: Claim, tally: &mut Tally<'_, T>) -> bool {
-        prefetch_rows(lanes, &claim);
         let mut rights = std::mem::take(&mut self.rights);
-        while let Some(right) = claim.next_right() {
-            rights.push(right);
-        }
         let mut findings = Findings::default();
-        let mut visits = 0;
+        let before = tally.visits;
+        while tally.out.room() > 0 && !claim.is_used_up() {
+            let more = std::iter::from_fn(|| claim.next_right()).take(self.reach as usize);
+            rights.extend(more);
+            prefetch_rows(lanes, &rights, claim.is_fresh());
+            self.visit_all(lanes, &claim, &mut rights, tally, &mut findings);
+            // What stands here has been visited, or is put back unseen: the rights end.
+            rights.clear();
+        }
+        findings.all_unseen(&mut claim);
+        self.rights = rights;
+        lanes.rotation.put_back(self.index, &claim, &findings);
+        self.counters.claims.add(1);
+        self.counters.visits.add(u64::from(tally.visits - before));
+        self.tell(lanes, &findings);
+        findings.granted
+    }
+
+    fn visit_all<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        claim: &Claim,
+        rights: &mut [DrainRight],
+        tally: &mut Tally<'_, T>,
+        findings: &mut Findings,
+    ) {
         for at in 0..rights.len() {
             if let Some(right) = rights.get_mut(at + PREFETCH_LANES) {
                 prefetch_job(lanes, right);
             }
             let right = &mut rights[at];
-            if tally.left == 0 {
+            if tally.out.room() == 0 {
                 findings.unseen(right);
                 continue;
             }
-            visits += 1;
+            tally.visits += 1;
             self.lingering = self.lingering.saturating_sub(u32::from(claim.is_lingering()));
-            let spot = self.spot(lanes, right.lane(), &claim);
-            match self.visit(&spot, right, tally, &mut findings) {
+            let spot = self.spot(lanes, right.lane(), claim);
+            match self.visit(&spot, right, tally, findings) {
                 Place::Again => findings.again(right),
                 Place::Over => findings.over(right),
                 Place::Lingers => {
@@ -249,14 +306,6 @@ impl Seat {
                 Place::Gone => {}
             }
         }
-        // The lanes go back: their rights end here.
-        rights.clear();
-        self.rights = rights;
-        lanes.rotation.put_back(self.index, &claim, &findings);
-        self.counters.claims.add(1);
-        self.counters.visits.add(visits);
-        self.tell(lanes, &findings);
-        findings.granted
     }
 
     fn visit<T>(
@@ -271,28 +320,27 @@ impl Seat {
                 return Ok(Place::Over);
             }
             self.begin(spot, drain);
-            let before = (tally.jobs, tally.cost);
+            let before = (tally.out.len(), tally.cost);
             let visited = self.drain(spot, drain, tally, findings);
-            let (jobs, cost) = (tally.jobs - before.0, tally.cost - before.1);
+            let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
             if jobs > 0 {
                 findings.granted = true;
-                spot.row.note_grant(unit(tally.now));
                 spot.row.drained.publish(drain.head.position(), jobs, cost);
                 self.observe(spot, jobs, cost);
             }
             visited
         });
-        visited.unwrap_or_else(|before| self.leave(spot, right, before))
+        visited.unwrap_or_else(|left| self.leave(spot, right, left))
     }
 
     /// Takes an empty lane out of the rotation, unless a producer is faster. All that the visit
     /// does to the lane comes before: the next moment it may be another worker's.
-    fn leave<T>(&mut self, spot: &Spot<'_, T>, right: &mut DrainRight, before: Drain) -> Place {
+    fn leave<T>(&mut self, spot: &Spot<'_, T>, right: &mut DrainRight, left: LeftBehind) -> Place {
         let Spot { lanes, row, .. } = spot;
-        if row.tail.deactivate(&before.head, &lanes.pool, &mut self.returns) {
+        if row.tail.deactivate(left.head, &lanes.pool, &mut self.returns) {
             return Place::Gone;
         }
-        row.drained.drain.open(right, |drain| *drain = before);
+        row.drained.drain.open(right, |drain| drain.stay(left));
         Place::Over
     }
 
@@ -337,8 +385,8 @@ impl Seat {
         drain.account.begin(spot.refill, spot.profile.quantum);
     }
 
-    /// Serves one lane, and says where it goes. `Err` with the state before when it is empty and
-    /// still to be taken out of the rotation.
+    /// Serves one lane, and says where it goes. `Err` when it is empty and still to be taken
+    /// out of the rotation.
     #[inline]
     fn drain<T>(
         &mut self,
@@ -346,25 +394,24 @@ impl Seat {
         drain: &mut Drain,
         tally: &mut Tally<'_, T>,
         findings: &mut Findings,
-    ) -> Result<Place, Drain> {
-        let before = tally.left;
+    ) -> Result<Place, LeftBehind> {
+        let before = tally.out.len();
         let stop = self.grant_jobs(spot, drain, tally);
-        let jobs = before - tally.left;
-        tally.jobs += jobs;
-        if jobs > 0 {
+        let any = tally.out.len() > before;
+        if any {
             drain.account.granted();
         }
         let meta = match stop {
             // Most likely empty, but looking at the producers' line to be sure would cost more
             // than visiting the lane once again.
-            Stop::Nothing if jobs > 0 && tally.linger => {
+            Stop::Nothing if any && tally.linger => {
                 drain.account.empty();
                 return Ok(Place::Lingers);
             }
             Stop::Nothing => return Self::rest(spot.row, drain, tally),
             Stop::Held(meta) => meta,
         };
-        if tally.left == 0 {
+        if tally.out.room() == 0 {
             let goes_on = drain.account.covers(meta.cost());
             return Ok(if goes_on { Place::Again } else { Place::Over });
         }
@@ -375,8 +422,7 @@ impl Seat {
         Ok(Place::Over)
     }
 
-    /// Grants jobs of one lane while its balance and the tick's allowance last: the loop that
-    /// everything else is for.
+    /// Grants jobs of one lane while its balance and the tick's allowance last.
     #[inline]
     fn grant_jobs<T>(
         &mut self,
@@ -384,44 +430,34 @@ impl Seat {
         drain: &mut Drain,
         tally: &mut Tally<'_, T>,
     ) -> Stop {
-        let Spot { lanes, row, tenant, profile, .. } = *spot;
-        let Seat { returns, ledger, log, .. } = self;
-        let Tally { out, now, left, cost: total, .. } = tally;
-        // A copy of its own, so that it stays in a register.
-        let mut account = drain.account;
-        let mut loans = ledger.run();
-        let stop = drain.head.take_while(
-            &row.tail,
-            &lanes.pool,
-            returns,
-            |meta| {
-                let admitted = *left > 0 && account.pay(meta.cost());
-                *left -= u32::from(admitted);
-                admitted
-            },
-            |meta, payload| {
-                let cost = meta.cost();
-                let waited = if meta.stamp().is_some() {
-                    time_wait(meta.stamp(), *now, profile.tier, log)
-                } else {
-                    Waited::UNTIMED
-                };
-                *total += u64::from(cost);
-                out.push(Grant::new(payload, Receipt::new(tenant, cost, waited, loans.lend())));
-            },
-        );
-        drain.account = account;
+        let mut granting = Granting {
+            account: drain.account,
+            cost: 0,
+            loans: self.ledger.run(),
+            tenant: spot.tenant,
+            tier: spot.profile.tier,
+            now: tally.now,
+            log: &mut self.log,
+        };
+        let lane = (&spot.row.tail, &spot.lanes.pool, &mut self.returns);
+        let stop = drain.head.take_while(lane, tally.out, &mut granting);
+        drain.account = granting.account;
+        tally.cost += granting.cost;
         stop
     }
 
     /// What becomes of a lane without a published job.
-    fn rest<T>(row: &Row, drain: &mut Drain, tally: &mut Tally<'_, T>) -> Result<Place, Drain> {
+    fn rest<T>(
+        row: &Row,
+        drain: &mut Drain,
+        tally: &mut Tally<'_, T>,
+    ) -> Result<Place, LeftBehind> {
         if drain.head.rest(&row.tail) == Rest::Busy {
             tally.stalled = true;
             return Ok(Place::Over);
         }
         drain.account.empty();
-        row.note_debt(drain.account.owes());
+        row.note_rest(unit(tally.now), drain.account.owes());
         Err(drain.leave())
     }
 
@@ -484,12 +520,16 @@ fn prefetch_job<T>(lanes: &Lanes<T>, right: &mut DrainRight) {
     row.drained.drain.open(right, |drain| drain.head.prefetch(&row.tail, &lanes.pool));
 }
 
-/// Brings the rows of a claim's lanes close: with many lanes each would be a cache miss.
+/// Brings the rows of lanes close: with many lanes each would be a cache miss. Of a lane that stays
+/// in the rotation only the drainer's line is needed: taking the producers' away from them costs
+/// more than all the rest of a visit.
 #[inline]
-fn prefetch_rows<T>(lanes: &Lanes<T>, claim: &Claim) {
-    for lane in claim.lanes().skip(1) {
-        let row: *const Row = lanes.table.row(lane);
-        prefetch_line(row.cast());
-        prefetch_line(row.cast::<u8>().wrapping_add(64));
+fn prefetch_rows<T>(lanes: &Lanes<T>, rights: &[DrainRight], are_fresh: bool) {
+    for right in rights.iter().skip(1) {
+        let row = lanes.table.row(right.lane());
+        if are_fresh {
+            prefetch_line(std::ptr::from_ref(row).cast());
+        }
+        prefetch_line(std::ptr::from_ref(&row.drained).cast());
     }
 }

@@ -165,7 +165,8 @@ impl<T: Send + 'static> Builder<T> {
         let (sleepers, beds) = dormitory(workers + 1);
         // Engines are numbered, so that a handle of one is refused by another.
         let number = next_serial() as u16;
-        let lanes = Lanes::new(self.policy, workers + 1, sleepers, number);
+        let is_observed = self.observer.is_some();
+        let lanes = Lanes::new(self.policy, workers + 1, sleepers, number, is_observed);
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
         Ok(Shared::new(Arc::new(lanes), clock, self.observer, self.panic_hook, beds))
     }

@@ -30,7 +30,7 @@ impl<T: Send + 'static> Shared<T> {
             tenants_retired: retired.tenants,
             queue_reserved: blocks * u64::from(self.lanes.pool.mask() + 1),
             queue_max: self.lanes.pool.slots_max(),
-            timed_every: self.lanes.stamp_mask.load(Relaxed) + 1,
+            timed_every: self.lanes.cadence.stamped_every(),
             tiers: self.tier_rows(&plan),
             workers: self.worker_rows(),
             tenant_rows,

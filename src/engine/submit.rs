@@ -153,10 +153,35 @@ impl<T: Send + 'static> Shared<T> {
         tenant: Tenant,
         job: Job<T>,
     ) -> Result<Accepted, Refused<T>> {
-        let cost = match self.check(lanes, tenant, &job) {
+        // Taken apart, so that a job on its way in is not built in memory.
+        let Job { payload, cost: own, kind } = job;
+        let cost = match self.check(lanes, tenant, own, kind) {
             Ok(cost) => cost,
-            Err((reason, detail)) => return Err(self.refuse(job, None, reason, detail)),
+            Err((reason, detail)) => {
+                return Err(self.refuse(Job { payload, cost: own, kind }, None, reason, detail));
+            }
         };
+        let row = lanes.table.row(tenant.slot());
+        let careful = lanes.cadence.careful();
+        let next = row.tail.reserve_next(&lanes.pool, door(tenant, row), row.tail.enter(), careful);
+        let Some(ticket) = next else {
+            return self.submit_with_care(lanes, tenant, Job { payload, cost: own, kind }, cost);
+        };
+        let place = ticket.position();
+        ticket.publish(cost, Stamp::NONE, payload);
+        Ok(Accepted { tenant, place })
+    }
+
+    /// Submits a job that is stamped or observed, or to a lane that is idle, looks full, needs a
+    /// block, or is contended.
+    #[inline(never)]
+    fn submit_with_care(
+        &self,
+        lanes: &Lanes<T>,
+        tenant: Tenant,
+        job: Job<T>,
+        cost: u32,
+    ) -> Result<Accepted, Refused<T>> {
         let row = lanes.table.row(tenant.slot());
         let door = door(tenant, row);
         let stamp = self.stamp(lanes, row);
@@ -172,9 +197,7 @@ impl<T: Send + 'static> Shared<T> {
         if activates {
             lanes.activate(tenant.slot());
         }
-        if self.observer.is_some() {
-            self.tell_enqueued(tenant, row);
-        }
+        self.tell_enqueued(tenant, row);
         Ok(Accepted { tenant, place })
     }
 
@@ -184,19 +207,24 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         lanes: &Lanes<T>,
         tenant: Tenant,
-        job: &Job<T>,
+        own: u32,
+        kind: Option<Kind>,
     ) -> Result<u32, (Reason, (u64, u64))> {
         if tenant.engine() != lanes.number {
             return Err((Reason::StaleTenant, (0, 0)));
         }
-        let cost = match job.kind {
-            Some(kind) => self.cost_of_kind(kind, job.cost)?,
-            None => job.cost,
+        let cost = match kind {
+            Some(kind) => self.cost_of_kind(kind, own)?,
+            None => own,
         };
         match Cost::new(cost) {
             Ok(cost) => Ok(cost.get()),
             Err(_) => Err((Reason::Invalid, (u64::from(cost), 0))),
         }
+    }
+
+    fn check_job(&self, tenant: Tenant, job: &Job<T>) -> Result<u32, (Reason, (u64, u64))> {
+        self.check(&self.lanes, tenant, job.cost, job.kind)
     }
 
     fn cost_of_kind(&self, kind: Kind, own: u32) -> Result<u32, (Reason, (u64, u64))> {
@@ -209,7 +237,7 @@ impl<T: Send + 'static> Shared<T> {
     /// The moment of acceptance, for a job that is to be timed.
     #[inline]
     fn stamp(&self, lanes: &Lanes<T>, row: &Row) -> Stamp {
-        if row.tail.look().tail() & lanes.stamp_mask.load(Relaxed) == 0 {
+        if lanes.cadence.is_stamped(row.tail.look().tail()) {
             Stamp::at(self.clock.now().0)
         } else {
             Stamp::NONE
@@ -241,7 +269,6 @@ impl<T: Send + 'static> Shared<T> {
         Refused::new(job, reason, detail)
     }
 
-    #[cold]
     fn tell_enqueued(&self, tenant: Tenant, row: &Row) {
         if let Some(observer) = &self.observer {
             let depth = row.progress().1;
@@ -253,7 +280,7 @@ impl<T: Send + 'static> Shared<T> {
         let mut jobs = std::collections::VecDeque::from(jobs);
         let mut accepted = 0;
         while let Some(job) = jobs.front() {
-            let checked = self.check(&self.lanes, tenant, job);
+            let checked = self.check_job(tenant, job);
             let taken = checked.and_then(|_| self.submit_some(tenant, &mut jobs));
             match taken {
                 Ok(count) => accepted += count,
@@ -269,7 +296,7 @@ impl<T: Send + 'static> Shared<T> {
     fn count_batch_refusal(&self, tenant: Tenant, job: &Job<T>, reason: Reason) {
         let known = !matches!(reason, Reason::StaleTenant | Reason::Invalid);
         let row = known.then(|| self.lanes.table.row(tenant.slot()));
-        let cost = self.check(&self.lanes, tenant, job).unwrap_or(job.cost);
+        let cost = self.check_job(tenant, job).unwrap_or(job.cost);
         self.count_refusal(reason, row, cost);
     }
 
@@ -281,8 +308,7 @@ impl<T: Send + 'static> Shared<T> {
     ) -> Result<usize, (Reason, (u64, u64))> {
         let row = self.lanes.table.row(tenant.slot());
         let door = door(tenant, row);
-        let good =
-            jobs.iter().take_while(|job| self.check(&self.lanes, tenant, job).is_ok()).count();
+        let good = jobs.iter().take_while(|job| self.check_job(tenant, job).is_ok()).count();
         let wanted = u32::try_from(good).unwrap_or(u32::MAX);
         let stamp = self.stamp(&self.lanes, row);
         let reserved = row.tail.reserve_span(&self.lanes.pool, door, wanted);
@@ -290,15 +316,13 @@ impl<T: Send + 'static> Shared<T> {
         let (activates, count) = (span.activates, span.len() as usize);
         while let Some(ticket) = span.next_ticket() {
             let job = jobs.pop_front().expect("no more positions than jobs were asked for");
-            let cost = self.check(&self.lanes, tenant, &job).unwrap_or(job.cost.max(1));
+            let cost = self.check_job(tenant, &job).unwrap_or(job.cost.max(1));
             ticket.publish(cost, stamp, job.payload);
         }
         if activates {
             self.lanes.activate(tenant.slot());
         }
-        if self.observer.is_some() {
-            self.tell_enqueued(tenant, row);
-        }
+        self.tell_enqueued(tenant, row);
         Ok(count)
     }
 

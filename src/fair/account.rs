@@ -58,6 +58,10 @@ pub(crate) struct Account {
     mark: u32,
 }
 
+/// An account's record of its last turn.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn(u32);
+
 const ROUND_MASK: u32 = ROUNDS - 1;
 /// The lane has been idle since its last turn: rounds it was away for are not given back.
 const RESTED: u32 = 1 << 25;
@@ -168,12 +172,20 @@ impl Account {
         self.deficit < 0
     }
 
-    /// Records that the lane leaves the rotation.
+    /// Records that the lane leaves the rotation, and returns what the record was before.
     #[inline]
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) -> Turn {
+        let turn = Turn(self.mark);
         // A turn in which the lane was found empty was none.
         let unused = if self.has(BARREN) { NEW } else { 0 };
         self.mark = self.mark & (ROUND_MASK | NEW) | RESTED | unused;
+        turn
+    }
+
+    /// Takes back a [`rest`](Account::rest).
+    #[inline]
+    pub(crate) fn stay(&mut self, turn: Turn) {
+        self.mark = turn.0;
     }
 
     /// Corrects the balance by `micros` after jobs turned out cheaper (positive) or dearer.

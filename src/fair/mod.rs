@@ -3,4 +3,4 @@
 mod account;
 pub mod share;
 
-pub(crate) use account::{Account, LEAP_MAX, Quantum, ROUNDS, Refill, SHIFT_MAX, micros};
+pub(crate) use account::{Account, LEAP_MAX, Quantum, ROUNDS, Refill, SHIFT_MAX, Turn, micros};

@@ -1,10 +1,10 @@
 //! The drainer's end of a lane.
 
-use super::pool::{Pool, Returns};
+use super::pool::{Pool, Returns, Slot};
 use super::tail::Tail;
-use super::word::{BlockId, Meta, NO_BLOCK, TOMBSTONE, Word, following};
+use super::word::{BlockId, Meta, NO_BLOCK, Stamp, TOMBSTONE, Word, advanced};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
-use crate::sync::{mutant, ord};
+use crate::sync::{Outbox, mutant, ord};
 
 /// The drainer's end. Plain state: it belongs to whoever holds the lane's drain right.
 #[derive(Debug)]
@@ -17,6 +17,18 @@ pub(crate) struct Head {
     tag: u16,
     /// Whether the last slot of `block` has been taken.
     spent: bool,
+}
+
+/// What becomes of the jobs that are taken.
+pub(crate) trait Taker<T> {
+    /// What a job becomes.
+    type Out;
+
+    /// Whether a job of `cost` is taken now; if so it is, with [`Taker::make`] next.
+    fn admit(&mut self, cost: u32) -> bool;
+
+    /// Makes something of a job. Must not panic.
+    fn make(&mut self, cost: u32, stamp: Stamp, payload: T) -> Self::Out;
 }
 
 /// Why no more jobs were taken.
@@ -49,68 +61,75 @@ impl Head {
         self.pos
     }
 
-    /// Takes jobs in order, as long as `admit` says so, and gives each to `sink`.
+    /// Takes jobs in order, as long as `out` has room and `taker` admits them, and puts what it
+    /// makes of them into `out`.
     #[inline]
-    pub(crate) fn take_while<T>(
+    pub(crate) fn take_while<T, K: Taker<T>>(
         &mut self,
-        tail: &Tail,
-        pool: &Pool<T>,
-        returns: &mut Returns,
-        mut admit: impl FnMut(Meta) -> bool,
-        mut sink: impl FnMut(Meta, T),
+        lane: (&Tail, &Pool<T>, &mut Returns),
+        out: &mut Outbox<K::Out>,
+        taker: &mut K,
     ) -> Stop {
+        let (tail, pool, returns) = lane;
         loop {
             if (self.block == NO_BLOCK || self.spent) && !self.cross(tail, pool, returns) {
                 return Stop::Nothing;
             }
-            if let Some(stop) = self.take_from_block(pool, &mut admit, &mut sink) {
+            self.take_plain(pool, out, taker);
+            if self.spent {
+                continue;
+            }
+            if let Some(stop) = self.take_any(pool, out, taker) {
                 return stop;
             }
         }
     }
 
-    /// Takes jobs out of the present block; `None` when it is used up.
-    #[inline]
-    fn take_from_block<T>(
+    /// Takes jobs out of the present block, as long as they are not stamped. Nearly all are not,
+    /// so this is the loop that a dispatcher spends its time in: not inlined, so that it has the
+    /// registers for itself.
+    #[inline(never)]
+    fn take_plain<T, K: Taker<T>>(
         &mut self,
         pool: &Pool<T>,
-        admit: &mut impl FnMut(Meta) -> bool,
-        sink: &mut impl FnMut(Meta, T),
-    ) -> Option<Stop> {
+        out: &mut Outbox<K::Out>,
+        taker: &mut K,
+    ) {
         let tag = u32::from(self.tag);
-        for slot in pool.block(self.block).slots_from(self.pos) {
-            // ORDERING(ring.peek): Acquire; pairs with ring.publish.
-            let meta = Meta(slot.meta.load(ord!("ring.peek", Acquire => Relaxed)));
-            if meta.tag() != tag {
-                return Some(Stop::Nothing);
+        let slots = pool.block(self.block).slots_from(self.pos);
+        let mut passed = Passed { head: self, mask: pool.mask(), slots: 0 };
+        out.append_while(slots, |slot, place| {
+            let cost = look_into(slot).plain_cost(tag)?;
+            if !taker.admit(cost) {
+                return None;
             }
-            if meta.cost() == TOMBSTONE {
-                self.step(pool);
-                continue;
-            }
-            if !admit(meta) {
-                return Some(Stop::Held(meta));
-            }
-            // Moved on before the payload is, so that no panic can make it be read twice.
-            self.step(pool);
-            let payload = slot.payload.with(|cell| {
-                // SAFETY: invariant R2 (ring/README.md): the slot was published under the
-                // current tag, and `pos` has moved past it, so that it is read once.
-                unsafe { cell.cast::<T>().read() }
-            });
-            if mutant!("ring.read_twice") {
-                // SAFETY: none; this is the mutant.
-                slot.payload.with(|cell| drop(unsafe { cell.cast::<T>().read() }));
-            }
-            sink(meta, payload);
-        }
-        None
+            passed.slots += 1;
+            Some(place.put(taker.make(cost, Stamp::NONE, take_from(slot))))
+        });
     }
 
-    #[inline]
-    fn step<T>(&mut self, pool: &Pool<T>) {
-        self.spent = self.pos & pool.mask() == pool.mask();
-        self.pos = following(self.pos);
+    /// Takes the next job of the present block, if it is there and admitted.
+    #[inline(never)]
+    fn take_any<T, K: Taker<T>>(
+        &mut self,
+        pool: &Pool<T>,
+        out: &mut Outbox<K::Out>,
+        taker: &mut K,
+    ) -> Option<Stop> {
+        let slot = pool.block(self.block).slot(self.pos);
+        let meta = look_into(slot);
+        if meta.tag() != u32::from(self.tag) {
+            return Some(Stop::Nothing);
+        }
+        if meta.cost() != TOMBSTONE && (out.room() == 0 || !taker.admit(meta.cost())) {
+            return Some(Stop::Held(meta));
+        }
+        // Moved on before the payload is, so that no panic can make it be read twice.
+        drop(Passed { head: self, mask: pool.mask(), slots: 1 });
+        if meta.cost() != TOMBSTONE {
+            out.push(taker.make(meta.cost(), meta.stamp(), take_from(slot)));
+        }
+        None
     }
 
     /// Moves to the block that `pos` falls on, if it is there.
@@ -158,21 +177,77 @@ impl Head {
         if tail.look().tail() == self.pos { Rest::Empty } else { Rest::Busy }
     }
 
-    /// Leaves the state of an idle lane behind and returns the state before; [`Tail::deactivate`]
-    /// comes next.
+    /// Leaves the state of an idle lane behind; [`Tail::deactivate`] comes next.
     #[inline]
-    pub(crate) fn leave(&mut self) -> Head {
-        let idle = Head { pos: self.pos, block: NO_BLOCK, tag: self.tag, spent: false };
-        std::mem::replace(self, idle)
+    pub(crate) fn leave(&mut self) -> Left {
+        let left = Left { pos: self.pos, block: self.block, spent: self.spent };
+        self.block = NO_BLOCK;
+        self.spent = false;
+        left
+    }
+
+    /// Takes back that it left: a producer was faster.
+    #[inline]
+    pub(crate) fn stay(&mut self, left: Left) {
+        self.block = left.block;
+        self.spent = left.spent;
     }
 }
 
+/// What a head had when it left. Small values, not a copy of the head: a copy would have to wait
+/// for all of the head to reach the cache.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    pos: u32,
+    block: BlockId,
+    spent: bool,
+}
+
+/// Slots of the present block that have been taken; the head moves past them when this drops, so
+/// that no panic can make a payload be read twice.
+struct Passed<'a> {
+    head: &'a mut Head,
+    /// The pool's.
+    mask: u32,
+    slots: u32,
+}
+
+impl Drop for Passed<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.slots > 0 {
+            self.head.pos = advanced(self.head.pos, self.slots);
+            self.head.spent = self.head.pos & self.mask == 0;
+        }
+    }
+}
+
+#[inline]
+fn look_into<T>(slot: &Slot<T>) -> Meta {
+    // ORDERING(ring.peek): Acquire; pairs with ring.publish.
+    Meta(slot.meta.load(ord!("ring.peek", Acquire => Relaxed)))
+}
+
+/// Moves a published payload out of its slot, which the head passes now.
+#[inline]
+fn take_from<T>(slot: &Slot<T>) -> T {
+    if mutant!("ring.read_twice") {
+        // SAFETY: none; this is the mutant.
+        slot.payload.with(|cell| drop(unsafe { cell.cast::<T>().read() }));
+    }
+    slot.payload.with(|cell| {
+        // SAFETY: invariant R2 (ring/README.md): the slot was published under the current tag, and
+        // the head passes it, so that it is read once.
+        unsafe { cell.cast::<T>().read() }
+    })
+}
+
 impl Tail {
-    /// Takes the empty lane whose head was `left` out of service and gives its block back. From
+    /// Takes the empty lane whose head has `left` out of service and gives its block back. From
     /// then on the lane may be another drainer's: all that this one does to it is done before.
     ///
-    /// `false` when a producer was faster: then `left` goes back to its place.
-    pub(crate) fn deactivate<T>(&self, left: &Head, pool: &Pool<T>, returns: &mut Returns) -> bool {
+    /// `false` when a producer was faster: then the head stays.
+    pub(crate) fn deactivate<T>(&self, left: Left, pool: &Pool<T>, returns: &mut Returns) -> bool {
         let word = self.look();
         if word.tail() != left.pos && !mutant!("ring.no_recheck") {
             return false;

@@ -1,12 +1,13 @@
 #![doc = include_str!("README.md")]
 
+mod depot;
 mod head;
 mod pool;
 mod span;
 mod tail;
 mod word;
 
-pub(crate) use head::{Head, Rest, Stop};
+pub(crate) use head::{Head, Left, Rest, Stop, Taker};
 pub(crate) use pool::{BLOCKS_MAX, Pool, Returns, prefetch_line};
 pub(crate) use tail::{Door, ReserveError, Tail, depth};
 pub(crate) use word::{Stamp, Word, distance};

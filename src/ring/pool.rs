@@ -1,8 +1,9 @@
 //! Blocks of slots, shared by all lanes of an engine: the engine-wide bound.
 
+use super::depot::{Depot, Magazine, magazine_size};
 use super::word::{BlockId, NO_BLOCK, TAG_MAX};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{CachePadded, TryLock, UnsafeCell, mutant, ord, spin, thread_number};
+use crate::sync::{CachePadded, UnsafeCell, mutant, ord, spin};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -19,30 +20,17 @@ pub(super) struct Slot<T> {
 
 /// What stands before the slots of a block.
 pub(super) struct Header {
-    /// The lane's next block, stored by the producer that reserved its first slot; or the next
-    /// free block of a chain. [`NO_BLOCK`] when there is none.
+    /// The lane's next block, stored by the producer that reserved its first slot; [`NO_BLOCK`]
+    /// when there is none.
     pub(super) next: AtomicU32,
-    /// `tag 8 | link 24`: the tag of the block's current use, and, in the first block of a chain
-    /// in the depot, the next chain. Written only by whoever holds the block.
-    mark: AtomicU32,
+    /// The tag of the block's current use. Written only by whoever holds the block.
+    tag: AtomicU32,
 }
 
 impl Header {
     #[inline]
     pub(super) fn tag(&self) -> u32 {
-        self.mark.load(Relaxed) >> 24
-    }
-
-    fn link(&self) -> BlockId {
-        self.mark.load(Relaxed) & NO_BLOCK
-    }
-
-    fn set_tag(&self, tag: u32) {
-        self.mark.store(tag << 24 | NO_BLOCK, Relaxed);
-    }
-
-    fn set_link(&self, link: BlockId) {
-        self.mark.store(self.tag() << 24 | link, Relaxed);
+        self.tag.load(Relaxed)
     }
 }
 
@@ -94,11 +82,17 @@ impl<'a, T> Block<'a, T> {
         (0..bytes).step_by(64).for_each(|at| prefetch_line(self.slots.wrapping_add(at)));
     }
 
-    /// The same, to write into it.
+    /// Asks for the first line of the block, to write into it.
     #[inline]
     fn prefetch_for_writing(self) {
+        prefetch_line_to_write(self.base);
+    }
+
+    /// The same for the whole block.
+    #[inline]
+    fn prefetch_all_for_writing(self) {
         let bytes = (self.mask as usize + 1) * size_of::<Slot<T>>();
-        (0..bytes).step_by(64).for_each(|at| prefetch_line_to_write(self.slots.wrapping_add(at)));
+        (64..bytes).step_by(64).for_each(|at| prefetch_line_to_write(self.base.wrapping_add(at)));
     }
 
     /// Asks the processor to fetch the slot that `pos` falls on.
@@ -111,59 +105,37 @@ impl<'a, T> Block<'a, T> {
 
 /// Blocks per chunk of memory taken from the allocator.
 const CHUNK_BLOCKS: u32 = if cfg!(fairlane_loom) { 2 } else { 256 };
-/// Threads that submit spread over this many free chains.
+/// Threads that submit spread over this many magazines; a power of two.
 const STRIPES: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
-/// A chain moves between threads as one; longer chains cost fewer RMWs and strand more blocks.
-const CHAIN_MAX: u32 = 16;
 /// Blocks a lane may hold and still count as light, when blocks are smaller than this many jobs.
 const LIGHT_JOBS: u32 = 8;
-/// Blocks of a pool that is exact to the block.
-const SMALL_POOL: u32 = 512;
-
 /// The most blocks a pool can number.
-pub(crate) const BLOCKS_MAX: u32 = NO_BLOCK - 1;
+///
+/// Whole chunks, and not the last one: [`NO_BLOCK`] is in none.
+pub(crate) const BLOCKS_MAX: u32 = NO_BLOCK / CHUNK_BLOCKS * CHUNK_BLOCKS;
 
-/// A chain of free blocks linked through their headers.
-struct Chain {
-    head: BlockId,
-    len: u32,
-}
-
-impl Chain {
-    const EMPTY: Chain = Chain { head: NO_BLOCK, len: 0 };
-}
-
-/// Free blocks that a drainer has gathered and not yet given back as a chain.
-pub(crate) struct Returns(Chain);
+/// Free blocks that a drainer has gathered and not yet given back.
+pub(crate) struct Returns(Magazine);
 
 impl Returns {
     pub(crate) const fn new() -> Self {
-        Returns(Chain::EMPTY)
+        Returns(Magazine::EMPTY)
     }
 }
 
 /// A bounded supply of blocks. Memory is taken when first needed and kept until the pool drops.
-///
-/// Free blocks move in chains: from a drainer's [`Returns`] to the depot, from the depot to the
-/// stripe of a submitting thread. So a block costs a fraction of an RMW on either side.
 pub(crate) struct Pool<T> {
     /// Chunks of raw memory, null until carved; each is `chunk_blocks` blocks.
     chunks: Box<[AtomicPtr<u8>]>,
     chunk_layout: Layout,
     chunk_blocks: u32,
     block_bytes: usize,
-    slots_offset: usize,
     /// Slots per block minus one; the number of slots is a power of two, at most 32.
     mask: u32,
     blocks_max: u32,
-    chain_len: u32,
-    /// `count 40 | first block 24` of the stack of full chains; the count defeats ABA.
-    depot: CachePadded<AtomicU64>,
     /// Blocks carved from memory so far; never more than `blocks_max`.
     carved: CachePadded<AtomicU32>,
-    /// Blocks that have left the depot (or were carved) and have not come back as a full chain.
-    out: CachePadded<AtomicU32>,
-    stripes: Box<[CachePadded<TryLock<Chain>>]>,
+    depot: Depot,
     _owns: PhantomData<T>,
 }
 
@@ -174,19 +146,22 @@ unsafe impl<T: Send> Sync for Pool<T> {}
 unsafe impl<T: Send> Send for Pool<T> {}
 
 impl<T> Pool<T> {
+    /// Where the slots of a block begin.
+    const SLOTS_OFFSET: usize = size_of::<Header>().next_multiple_of(align_of::<Slot<T>>());
+
     /// Makes a pool of `blocks_max` blocks of `slots` slots (a power of two in `1..=32`) that
     /// up to `drainers` threads give blocks back to.
     pub(crate) fn new(slots: u32, blocks_max: u32, drainers: u32) -> Self {
-        Pool::shaped(slots, blocks_max, chain_len(blocks_max, drainers), STRIPES)
+        Pool::shaped(slots, blocks_max, magazine_size(blocks_max, drainers), STRIPES)
     }
 
-    /// The same with chains of `chain_len` blocks and `stripes` of them at hand, so that models
-    /// are small.
-    pub(crate) fn shaped(slots: u32, blocks_max: u32, chain_len: u32, stripes: usize) -> Self {
+    /// The same with magazines of `size` blocks and `stripes` of them at hand, a power of two, so
+    /// that models are small.
+    pub(crate) fn shaped(slots: u32, blocks_max: u32, size: u32, stripes: usize) -> Self {
         assert!(slots.is_power_of_two() && slots <= 32, "slots per block: a power of two to 32");
         assert!((1..=BLOCKS_MAX).contains(&blocks_max), "blocks: 1..={BLOCKS_MAX}");
         let chunk_blocks = CHUNK_BLOCKS.min(blocks_max);
-        let (block, slots_offset) = block_layout::<T>(slots);
+        let block = block_layout::<T>(slots);
         let chunk_layout =
             Layout::from_size_align(block.size() * chunk_blocks as usize, block.align())
                 .expect("a chunk is far below the address space");
@@ -197,14 +172,10 @@ impl<T> Pool<T> {
             chunk_layout,
             chunk_blocks,
             block_bytes: block.size(),
-            slots_offset,
             mask: slots - 1,
             blocks_max,
-            chain_len,
-            depot: CachePadded::new(AtomicU64::new(u64::from(NO_BLOCK))),
             carved: CachePadded::new(AtomicU32::new(0)),
-            out: CachePadded::new(AtomicU32::new(0)),
-            stripes: (0..stripes).map(|_| CachePadded::new(TryLock::new(Chain::EMPTY))).collect(),
+            depot: Depot::new(blocks_max, size, stripes),
             _owns: PhantomData,
         }
     }
@@ -222,24 +193,30 @@ impl<T> Pool<T> {
 
     /// Blocks that lanes hold or threads keep at hand; at most the pool's size.
     pub(crate) fn blocks_out(&self) -> u32 {
-        self.out.load(Relaxed)
+        self.depot.out()
     }
 
     /// The block numbered `id`.
     #[inline]
     pub(super) fn block(&self, id: BlockId) -> Block<'_, T> {
+        self.find(id).expect("a number comes from `take`")
+    }
+
+    /// The block numbered `id`; `None` for [`NO_BLOCK`] and numbers above.
+    #[inline]
+    pub(super) fn find(&self, id: BlockId) -> Option<Block<'_, T>> {
         let (chunk, place) = (id / CHUNK_BLOCKS, id % CHUNK_BLOCKS);
         // ORDERING(pool.chunk): Acquire; pairs with pool.install. The thread that passed the id
         // on has seen the chunk, so this is for the formality of a fresh load.
-        let chunk = self.chunks[chunk as usize].load(ord!("pool.chunk", Acquire => Relaxed));
+        let chunk = self.chunks.get(chunk as usize)?.load(ord!("pool.chunk", Acquire => Relaxed));
         debug_assert!(!chunk.is_null(), "block {id} was never carved");
         let base = chunk.wrapping_add(place as usize * self.block_bytes);
-        Block {
+        Some(Block {
             base,
-            slots: base.wrapping_add(self.slots_offset),
+            slots: base.wrapping_add(Self::SLOTS_OFFSET),
             mask: self.mask,
             pool: PhantomData,
-        }
+        })
     }
 
     #[inline]
@@ -255,7 +232,7 @@ impl<T> Pool<T> {
         if self.is_heavy(held) && self.is_scarce() {
             return None;
         }
-        let id = self.take_free()?;
+        let id = self.depot.take(|| self.carve(), |id| self.block(id).prefetch_for_writing())?;
         self.begin_use(id);
         Some(id)
     }
@@ -271,28 +248,6 @@ impl<T> Pool<T> {
         self.blocks_out() + reserve >= self.blocks_max
     }
 
-    fn take_free(&self) -> Option<BlockId> {
-        let mine = thread_number() as usize % self.stripes.len();
-        let own = self.stripes[mine].with(|chain| self.pop(chain));
-        if let Some(Some(id)) = own {
-            return Some(id);
-        }
-        // Contended, or nothing left in the depot: what other threads keep at hand is free too.
-        let others = (1..self.stripes.len()).map(|k| (mine + k) % self.stripes.len());
-        others.filter_map(|at| self.stripes[at].with(|chain| self.pop(chain)).flatten()).next()
-    }
-
-    /// Pops a block from `chain`, refilling it first when it is empty.
-    fn pop(&self, chain: &mut Chain) -> Option<BlockId> {
-        if chain.len == 0 {
-            *chain = self.take_chain().or_else(|| self.carve())?;
-        }
-        let id = chain.head;
-        chain.head = self.header(id).next.load(Relaxed);
-        chain.len -= 1;
-        Some(id)
-    }
-
     /// Gives the block its next tag. What an earlier use wrote carries another tag; when the tags
     /// run out, the slots are wiped once.
     fn begin_use(&self, id: BlockId) {
@@ -302,123 +257,50 @@ impl<T> Pool<T> {
             if !mutant!("pool.no_wipe") {
                 (0..=self.mask).for_each(|pos| self.block(id).slot(pos).meta.store(0, Relaxed));
             }
-            header.set_tag(1);
+            header.tag.store(1, Relaxed);
         } else if !(mutant!("pool.same_tag") && tag != 0) {
-            header.set_tag(tag + 1);
+            header.tag.store(tag + 1, Relaxed);
         }
         header.next.store(NO_BLOCK, Relaxed);
-        self.block(id).prefetch_for_writing();
+        self.block(id).prefetch_all_for_writing();
     }
 
     /// Gives back a block that no lane refers to any more.
     #[inline]
     pub(crate) fn give(&self, returns: &mut Returns, id: BlockId) {
-        self.header(id).next.store(returns.0.head, Relaxed);
-        returns.0 = Chain { head: id, len: returns.0.len + 1 };
-        if returns.0.len >= self.chain_len {
-            self.flush(returns);
-        }
+        self.depot.give(&mut returns.0, id);
     }
 
-    /// Gives back a block taken in vain, straight to this thread's stripe when it is free.
+    /// Gives back a block taken in vain.
     pub(crate) fn untake(&self, id: BlockId) {
-        let mine = thread_number() as usize % self.stripes.len();
-        let header = self.header(id);
-        let kept = self.stripes[mine].with(|chain| {
-            header.next.store(chain.head, Relaxed);
-            *chain = Chain { head: id, len: chain.len + 1 };
-        });
-        if kept.is_none() {
-            self.give_chain(Chain { head: id, len: 1 });
+        let mut back = Returns(Magazine::of(id, 1));
+        while self.flush(&mut back) && !back.0.ids().is_empty() {
+            spin();
         }
     }
 
-    /// Puts what `returns` has gathered back into the depot. `false` when there was nothing.
+    /// Gives back what `returns` has gathered, as far as there is room at hand. `false` when there
+    /// was nothing.
     pub(crate) fn flush(&self, returns: &mut Returns) -> bool {
-        let any = returns.0.len > 0;
+        let any = !returns.0.ids().is_empty();
         if any {
-            self.give_chain(std::mem::replace(&mut returns.0, Chain::EMPTY));
+            self.depot.give_some(&mut returns.0);
         }
         any
     }
 
-    fn give_chain(&self, chain: Chain) {
-        let header = self.header(chain.head);
-        let mut top = self.depot.load(Relaxed);
-        loop {
-            header.set_link(top as u32 & NO_BLOCK);
-            let next = changed(top, chain.head);
-            // ORDERING(pool.give): Release publishes the links and all earlier use of the blocks;
-            // pairs with pool.take.
-            let pushed = self.depot.compare_exchange_weak(
-                top,
-                next,
-                ord!("pool.give", Release => Relaxed),
-                Relaxed,
-            );
-            match pushed {
-                Ok(_) => break,
-                Err(now) => top = now,
-            }
-            spin();
-        }
-        self.out.fetch_sub(chain.len, Relaxed);
-    }
-
-    fn take_chain(&self) -> Option<Chain> {
-        // ORDERING(pool.take): Acquire, here and on the exchange; pairs with pool.give.
-        let mut top = self.depot.load(ord!("pool.take", Acquire => Relaxed));
-        loop {
-            let head = top as u32 & NO_BLOCK;
-            if head == NO_BLOCK {
-                return None;
-            }
-            let next = changed(top, self.header(head).link());
-            let popped = self.depot.compare_exchange_weak(
-                top,
-                next,
-                // ORDERING(pool.take): as above, won or lost; pairs with pool.give.
-                ord!("pool.take", Acquire => Relaxed),
-                ord!("pool.take", Acquire => Relaxed),
-            );
-            match popped {
-                Ok(_) => {
-                    let len = self.chain_length(head);
-                    self.out.fetch_add(len, Relaxed);
-                    return Some(Chain { head, len });
-                }
-                Err(now) => top = now,
-            }
-            spin();
-        }
-    }
-
-    /// Counts a chain that this thread has just taken. Also brings its headers close.
-    fn chain_length(&self, head: BlockId) -> u32 {
-        let mut len = 0;
-        let mut id = head;
-        while id != NO_BLOCK {
-            len += 1;
-            id = self.header(id).next.load(Relaxed);
-        }
-        len
-    }
-
-    /// Makes a chain of blocks nobody has used yet.
-    fn carve(&self) -> Option<Chain> {
+    /// Makes a magazine of blocks nobody has used yet.
+    fn carve(&self) -> Option<Magazine> {
+        let size = self.depot.size();
         let carved = self.carved.fetch_update(Relaxed, Relaxed, |carved| {
-            let more = self.chain_len.min(self.blocks_max - carved);
+            let more = size.min(self.blocks_max - carved);
             (more > 0).then_some(carved + more)
         });
         let first = carved.ok()?;
-        let len = self.chain_len.min(self.blocks_max - first);
-        for id in first..first + len {
-            self.ensure_chunk(id / CHUNK_BLOCKS);
-            let next = if id + 1 < first + len { id + 1 } else { NO_BLOCK };
-            self.header(id).next.store(next, Relaxed);
-        }
-        self.out.fetch_add(len, Relaxed);
-        Some(Chain { head: first, len })
+        let len = size.min(self.blocks_max - first);
+        (first..first + len).for_each(|id| self.ensure_chunk(id / CHUNK_BLOCKS));
+        self.depot.count_new(len);
+        Some(Magazine::of(first, len))
     }
 
     fn ensure_chunk(&self, index: u32) {
@@ -448,10 +330,10 @@ impl<T> Pool<T> {
         let Some(chunk) = NonNull::new(memory) else { handle_alloc_error(self.chunk_layout) };
         for place in 0..self.chunk_blocks as usize {
             let base = chunk.as_ptr().wrapping_add(place * self.block_bytes);
-            let header = Header { next: AtomicU32::new(NO_BLOCK), mark: AtomicU32::new(NO_BLOCK) };
+            let header = Header { next: AtomicU32::new(NO_BLOCK), tag: AtomicU32::new(0) };
             // SAFETY: the block lies inside the chunk, suitably aligned, and is not shared yet.
             unsafe { base.cast::<Header>().write(header) };
-            let slots = base.wrapping_add(self.slots_offset).cast::<Slot<T>>();
+            let slots = base.wrapping_add(Self::SLOTS_OFFSET).cast::<Slot<T>>();
             for at in 0..=self.mask as usize {
                 let slot = Slot {
                     meta: AtomicU64::new(0),
@@ -471,7 +353,7 @@ impl<T> Pool<T> {
             let base = chunk.wrapping_add(place * self.block_bytes);
             // SAFETY: `new_chunk` wrote a header there.
             unsafe { ptr::drop_in_place(base.cast::<Header>()) };
-            let slots = base.wrapping_add(self.slots_offset).cast::<Slot<T>>();
+            let slots = base.wrapping_add(Self::SLOTS_OFFSET).cast::<Slot<T>>();
             for at in 0..=self.mask as usize {
                 // SAFETY: `new_chunk` wrote a slot there; its payload is not dropped with it.
                 unsafe { ptr::drop_in_place(slots.wrapping_add(at)) };
@@ -495,28 +377,12 @@ impl<T> Drop for Pool<T> {
     }
 }
 
-/// The depot's word with `head` on top and the next count.
-#[inline]
-fn changed(top: u64, head: BlockId) -> u64 {
-    let count = (top >> 24).wrapping_add(u64::from(!mutant!("pool.no_count")));
-    count << 24 | u64::from(head)
-}
-
-/// The layout of a block of `slots` slots, and where the slots begin.
-fn block_layout<T>(slots: u32) -> (Layout, usize) {
+/// The layout of a block: its header, then `slots` slots.
+fn block_layout<T>(slots: u32) -> Layout {
     let slots = Layout::array::<Slot<T>>(slots as usize).expect("at most 32 slots");
     let (block, offset) = Layout::new::<Header>().extend(slots).expect("a block is small");
-    (block.pad_to_align(), offset)
-}
-
-/// Longer chains cost fewer RMWs, but blocks in a drainer's unfinished chain are out of reach: at
-/// most a sixteenth of the pool may be. Small pools move single blocks, so that every one is found.
-fn chain_len(blocks_max: u32, drainers: u32) -> u32 {
-    if blocks_max < SMALL_POOL {
-        return 1;
-    }
-    let share = (blocks_max / (16 * drainers)).clamp(1, CHAIN_MAX);
-    1 << share.ilog2()
+    debug_assert_eq!(offset, Pool::<T>::SLOTS_OFFSET);
+    block.pad_to_align()
 }
 
 /// Asks the processor to fetch a line that is about to be read.
@@ -534,12 +400,13 @@ pub(crate) fn prefetch_line(at: *const u8) {
 
 /// Asks the processor to fetch a line that is about to be written.
 #[inline]
-fn prefetch_line_to_write(at: *const u8) {
+pub(crate) fn prefetch_line_to_write(at: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(fairlane_loom)))]
-    {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: a prefetch changes nothing; any address is allowed.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) };
+    // SAFETY: a prefetch changes nothing, any address is allowed, and a processor that does not
+    // know it takes it for a no-op. (The intrinsic becomes an ordinary prefetch unless the whole
+    // program is compiled for newer processors.)
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
     }
     #[cfg(not(all(target_arch = "x86_64", not(fairlane_loom))))]
     let _ = at;

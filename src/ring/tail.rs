@@ -107,37 +107,41 @@ impl Tail {
         Word(self.word.load(Relaxed))
     }
 
-    /// Reserves the next position: one compare-and-swap when the lane's block has room.
-    ///
-    /// On a lane at its bound, or with a pool that has no block for it, nothing changes.
-    #[inline]
-    pub(crate) fn reserve<'a, T>(
-        &self,
-        pool: &'a Pool<T>,
-        door: Door<'_>,
-    ) -> Result<Ticket<'a, T>, ReserveError> {
-        let word = self.enter();
-        let depth = distance(self.head_seen.load(Relaxed), word.tail());
-        if word.is_open_for(door.generation) && depth < door.bound && !word.needs_block(pool.mask())
-        {
-            let next = word.at(following(word.tail()), word.block());
-            if self.swap(word, next).is_ok() {
-                let block = pool.block(word.block());
-                return Ok(Ticket { block, pos: word.tail(), activates: false });
-            }
-        }
-        self.reserve_with_care(pool, door)
-    }
-
+    /// A look at the word, for a reservation that begins with it.
     #[inline]
     pub(crate) fn enter(&self) -> Word {
         // ORDERING(ring.enter): Acquire: the block's tag is visible; pairs with ring.reserve.
         Word(self.word.load(ord!("ring.enter", Acquire => Relaxed)))
     }
 
-    /// The same, for a lane that is idle, looks full, needs a block, or is contended.
+    /// Reserves the next position when that is one compare-and-swap: the lane has jobs waiting,
+    /// `word` is its present word, and the position has any of the bits of `careful`, which is
+    /// within the pool's mask, and so does not begin a block. [`Tail::reserve`] does the rest.
+    #[inline]
+    pub(crate) fn reserve_next<'a, T>(
+        &self,
+        pool: &'a Pool<T>,
+        door: Door<'_>,
+        word: Word,
+        careful: u32,
+    ) -> Option<Ticket<'a, T>> {
+        debug_assert_eq!(careful & !pool.mask(), 0, "the first position of a block needs care");
+        let pos = word.tail();
+        let depth = distance(self.head_seen.load(Relaxed), pos);
+        if word.generation() != door.generation || depth >= door.bound || pos & careful == 0 {
+            return None;
+        }
+        let block = pool.find(word.open_block())?;
+        self.swap(word, word.advanced()).ok()?;
+        Some(Ticket { block, pos, activates: false })
+    }
+
+    /// Reserves the next position, also of a lane that is idle, looks full, needs a block, or is
+    /// contended.
+    ///
+    /// On a lane at its bound, or with a pool that has no block for it, nothing changes.
     #[inline(never)]
-    fn reserve_with_care<'a, T>(
+    pub(crate) fn reserve<'a, T>(
         &self,
         pool: &'a Pool<T>,
         door: Door<'_>,

@@ -9,9 +9,10 @@ pub(crate) type BlockId = u32;
 pub(crate) const NO_BLOCK: BlockId = (1 << BLOCK_BITS) - 1;
 
 const BLOCK_BITS: u32 = 24;
-const TAIL_BITS: u32 = 23;
-const CLOSED_SHIFT: u32 = BLOCK_BITS + TAIL_BITS;
+const CLOSED_SHIFT: u32 = BLOCK_BITS;
 const GENERATION_SHIFT: u32 = CLOSED_SHIFT + 1;
+const TAIL_SHIFT: u32 = GENERATION_SHIFT + 16;
+const TAIL_BITS: u32 = u64::BITS - TAIL_SHIFT;
 const TAIL_MASK: u32 = (1 << TAIL_BITS) - 1;
 
 /// Positions count modulo this; a lane's bound stays far below half of it.
@@ -47,7 +48,7 @@ pub(crate) const fn advanced(pos: u32, n: u32) -> u32 {
 }
 
 /// Where a lane's producers stand, in the one word that a reservation compares and swaps:
-/// `generation 16 | closed 1 | tail 23 | block 24`.
+/// `tail 23 | generation 16 | closed 1 | block 24`. The tail is on top so that it wraps by itself.
 ///
 /// The block is the one that holds the last reserved slot. It is [`NO_BLOCK`] exactly while the
 /// lane is out of the rotation, so "was it idle?" needs no flag of its own. A tail that wraps is
@@ -60,9 +61,7 @@ impl Word {
     #[inline]
     pub(crate) const fn idle(generation: u16, tail: u32) -> Word {
         Word(
-            (generation as u64) << GENERATION_SHIFT
-                | ((tail & TAIL_MASK) as u64) << BLOCK_BITS
-                | NO_BLOCK as u64,
+            (tail as u64) << TAIL_SHIFT | (generation as u64) << GENERATION_SHIFT | NO_BLOCK as u64,
         )
     }
 
@@ -81,7 +80,7 @@ impl Word {
 
     #[inline]
     pub(crate) const fn tail(self) -> u32 {
-        (self.0 >> BLOCK_BITS) as u32 & TAIL_MASK
+        (self.0 >> TAIL_SHIFT) as u32
     }
 
     #[inline]
@@ -95,10 +94,11 @@ impl Word {
         self.block() == NO_BLOCK
     }
 
-    /// Whether a handle of `generation` may submit: it is the lane's, and the lane is open.
+    /// The block of a lane that is open and in the rotation, or a number that no block has: the
+    /// closed bit stands above the block's, so one look tells.
     #[inline]
-    pub(crate) const fn is_open_for(self, generation: u16) -> bool {
-        self.0 >> CLOSED_SHIFT == (generation as u64) << 1
+    pub(crate) const fn open_block(self) -> BlockId {
+        self.0 as u32 & (Word::CLOSED as u32 | NO_BLOCK)
     }
 
     /// Whether the next position begins a block of `mask + 1` slots.
@@ -110,8 +110,14 @@ impl Word {
     /// The same lane with another tail and block.
     #[inline]
     pub(crate) const fn at(self, tail: u32, block: BlockId) -> Word {
-        let keep = self.0 >> CLOSED_SHIFT << CLOSED_SHIFT;
-        Word(keep | ((tail & TAIL_MASK) as u64) << BLOCK_BITS | block as u64)
+        let keep = self.0 & (0x1_FFFF << CLOSED_SHIFT);
+        Word((tail as u64) << TAIL_SHIFT | keep | block as u64)
+    }
+
+    /// The same lane and block, one position on.
+    #[inline]
+    pub(crate) const fn advanced(self) -> Word {
+        Word(self.0.wrapping_add(1 << TAIL_SHIFT))
     }
 }
 
@@ -119,6 +125,7 @@ impl Word {
 pub(crate) const TOMBSTONE: u32 = 0;
 
 const COST_BITS: u32 = 20;
+const COST_MASK: u64 = (1 << COST_BITS) - 1;
 const STAMP_BITS: u32 = 40;
 const STAMP_MASK: u64 = (1 << STAMP_BITS) - 1;
 const TAG_SHIFT: u32 = COST_BITS + STAMP_BITS;
@@ -146,12 +153,20 @@ impl Meta {
 
     #[inline]
     pub(crate) const fn cost(self) -> u32 {
-        (self.0 >> STAMP_BITS) as u32 & ((1 << COST_BITS) - 1)
+        (self.0 >> STAMP_BITS & COST_MASK) as u32
     }
 
     #[inline]
     pub(crate) const fn stamp(self) -> Stamp {
         Stamp(self.0 & STAMP_MASK)
+    }
+
+    /// The cost of a job under `tag` that is not stamped; `None` for anything else.
+    #[inline]
+    pub(crate) const fn plain_cost(self, tag: u32) -> Option<u32> {
+        // With the right tag and no stamp, nothing but the cost is left.
+        let cost = (self.0 ^ (tag as u64) << TAG_SHIFT).rotate_right(STAMP_BITS);
+        if cost.wrapping_sub(1) < COST_MASK { Some(cost as u32) } else { None }
     }
 }
 
@@ -208,6 +223,15 @@ mod tests {
         ) {
             let meta = Meta::new(tag, cost, Stamp::at(nanos));
             prop_assert_eq!((meta.tag(), meta.cost(), meta.stamp()), (tag, cost, Stamp::at(nanos)));
+            prop_assert_eq!(meta.plain_cost(tag), None);
+        }
+
+        #[test]
+        fn a_plain_job_is_one_that_has_the_tag_and_a_cost_and_no_stamp(
+            tag in 0..=TAG_MAX, other in 0..=TAG_MAX, cost in 0u32..=1_000_000,
+        ) {
+            let plain = Meta::new(tag, cost, Stamp::NONE).plain_cost(other);
+            prop_assert_eq!(plain, (tag == other && cost != TOMBSTONE).then_some(cost));
         }
 
         #[test]

@@ -76,15 +76,10 @@ impl Claim {
         Some(unsafe { DrainRight::new(self.word * 64 + bit) })
     }
 
-    /// Lanes not handed out yet.
+    /// Whether all rights have been handed out.
     #[inline]
-    pub(crate) fn lanes(&self) -> impl Iterator<Item = u32> + use<> {
-        let (base, mut mask) = (self.word * 64, self.mask);
-        std::iter::from_fn(move || {
-            let bit = (mask != 0).then(|| mask.trailing_zeros())?;
-            mask &= mask - 1;
-            Some(base + bit)
-        })
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.mask == 0
     }
 }
 
@@ -139,6 +134,12 @@ impl Findings {
     #[inline]
     pub(crate) fn unseen(&mut self, right: &DrainRight) {
         self.unseen |= 1 << (right.lane() % 64);
+    }
+
+    /// The lanes whose rights were not handed out keep their places.
+    #[inline]
+    pub(crate) fn all_unseen(&mut self, claim: &mut Claim) {
+        self.unseen |= std::mem::take(&mut claim.mask);
     }
 
     /// Some lane's first job needs `turns` more turns.

@@ -15,7 +15,7 @@ mod published;
 mod try_lock;
 
 pub(crate) use chunks::Chunks;
-pub(crate) use lent::{Lender, Loan, Shared as Lent, thread_number};
+pub(crate) use lent::{Lender, Loan, Run, Shared as Lent, thread_number};
 pub(crate) use names::Names;
 pub(crate) use ordering::{mutant, ord};
 pub(crate) use outbox::Outbox;

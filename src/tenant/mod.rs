@@ -3,7 +3,7 @@
 mod row;
 mod table;
 
-pub(crate) use row::{Drain, Row, Terms};
+pub(crate) use row::{Drain, LeftBehind, Row, Terms};
 pub(crate) use table::{Ages, InternError, Interned, Table};
 
 /// A tenant's handle: cheap to copy, good for one engine.

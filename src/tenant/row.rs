@@ -1,7 +1,7 @@
 //! One tenant's lane: a line for producers, a line for the drainer.
 
-use crate::fair::Account;
-use crate::ring::{Head, Tail, Word};
+use crate::fair::{Account, Turn};
+use crate::ring::{Head, Left, Tail, Word};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Owned, mutant, ord};
 
@@ -15,14 +15,25 @@ pub(crate) struct Drain {
 }
 
 impl Drain {
-    /// Leaves the state of an idle lane behind and returns the state before, which goes back to
-    /// its place if the lane turns out not to be empty.
+    /// Leaves the state of an idle lane behind.
     #[inline]
-    pub(crate) fn leave(&mut self) -> Drain {
-        let before = Drain { head: self.head.leave(), account: self.account };
-        self.account.rest();
-        before
+    pub(crate) fn leave(&mut self) -> LeftBehind {
+        LeftBehind { head: self.head.leave(), turn: self.account.rest() }
     }
+
+    /// Takes back that it left: the lane turned out not to be empty.
+    #[inline]
+    pub(crate) fn stay(&mut self, left: LeftBehind) {
+        self.head.stay(left.head);
+        self.account.stay(left.turn);
+    }
+}
+
+/// What a lane's state was when its drainer left.
+#[derive(Clone, Copy)]
+pub(crate) struct LeftBehind {
+    pub(crate) head: Left,
+    turn: Turn,
 }
 
 /// What the policy says about one tenant.
@@ -48,9 +59,9 @@ pub(crate) struct Row {
     /// 1 while the lane is idle and owes cost: such a tenant is not given up. Written by the
     /// drainer as it leaves.
     pub(crate) in_debt: AtomicU32,
-    /// When jobs of the lane were granted last, in units of 2^30 ns. Written by the drainer, once a
-    /// unit at most.
-    pub(crate) granted_at: AtomicU32,
+    /// When the lane left the rotation last, in units of 2^30 ns: no job of it was granted later.
+    /// Written by the drainer as it leaves.
+    pub(crate) rested_at: AtomicU32,
     /// 1 after the tenant was asked for by name since the last search for idle tenants.
     pub(crate) touched: AtomicU32,
     pub(crate) drained: Drained,
@@ -87,7 +98,7 @@ impl Row {
             refused: AtomicU32::new(0),
             refused_cost: AtomicU64::new(0),
             in_debt: AtomicU32::new(0),
-            granted_at: AtomicU32::new(0),
+            rested_at: AtomicU32::new(0),
             touched: AtomicU32::new(0),
             drained: Drained {
                 dispatched: AtomicU64::new(0),
@@ -127,20 +138,16 @@ impl Row {
     /// Whether the tenant owes cost for jobs granted since `unit`. Credit protects nobody.
     pub(crate) fn owes_since(&self, unit: u32) -> bool {
         let owes = self.in_debt.load(Relaxed) == 1 || self.drained.owed().micros() < 0;
-        owes && self.granted_at.load(Relaxed) >= unit
+        owes && self.rested_at.load(Relaxed) >= unit
     }
 
-    /// Notes that jobs are granted at `unit`.
+    /// Notes that the lane leaves the rotation at `unit`, owing or not. Only its drainer may call
+    /// this.
     #[inline]
-    pub(crate) fn note_grant(&self, unit: u32) {
-        if self.granted_at.load(Relaxed) != unit {
-            self.granted_at.store(unit, Relaxed);
+    pub(crate) fn note_rest(&self, unit: u32, owes: bool) {
+        if self.rested_at.load(Relaxed) != unit {
+            self.rested_at.store(unit, Relaxed);
         }
-    }
-
-    /// Notes whether the lane leaves the rotation owing. Only its drainer may call this.
-    #[inline]
-    pub(crate) fn note_debt(&self, owes: bool) {
         if self.in_debt.load(Relaxed) != u32::from(owes) {
             self.in_debt.store(u32::from(owes), Relaxed);
         }

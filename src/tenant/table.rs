@@ -200,7 +200,7 @@ impl Table {
         let ages = ages();
         let is_free = |(_, tenant, _): &(_, Interned, _)| {
             let row = self.row(tenant.slot);
-            row.granted_at.load(Relaxed) < ages.live_since && !row.owes_since(ages.debt_since)
+            row.rested_at.load(Relaxed) < ages.live_since && !row.owes_since(ages.debt_since)
         };
         spare.retain(is_free);
         idle.retain(is_free);

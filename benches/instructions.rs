@@ -1,0 +1,72 @@
+//! Question: how many instructions do a submission and a dispatched job cost on the backlogged path?
+//!
+//! Runs under callgrind, which counts them the same on every machine: `ci/instructions.sh` says how
+//! and compares with the figures on record. Run plainly it only checks that every job arrives.
+
+use fairlane::{Clock, Engine, Job, ManualClock, Nanos, Policy, Tenant, Worker};
+use std::hint::black_box;
+
+type Payload = [u64; 2];
+
+const DEPTH: u32 = 1_024;
+const ROUNDS: u64 = 16;
+/// Jobs taken at once, as by the systems compared in `rivals/`.
+const BATCH: usize = 64;
+/// What a job takes: fast, so that every 64th is timed.
+const JOB_NS: u64 = 100;
+
+/// Counted: one call per job, for lanes in turn.
+#[inline(never)]
+fn submit_all(engine: &Engine<Payload>, tenants: &[Tenant]) {
+    for number in 0..DEPTH {
+        for &tenant in tenants {
+            let job = Job::new([u64::from(number), 0]);
+            assert!(engine.submit(tenant, job).is_ok());
+        }
+    }
+}
+
+/// Counted: batches until nothing is left, each grant ended on the spot.
+#[inline(never)]
+fn dispatch_all(worker: &mut Worker<Payload>, clock: &ManualClock) -> u64 {
+    let mut jobs = 0;
+    loop {
+        let before = jobs;
+        for grant in worker.tick(clock.now(), BATCH) {
+            jobs += 1;
+            black_box(grant.into_payload());
+        }
+        if jobs == before {
+            return jobs;
+        }
+        clock.advance(Nanos(JOB_NS * (jobs - before)));
+    }
+}
+
+fn main() {
+    let tenants: u32 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(8);
+    // On a clock of its own, so that the engine finds the same pace at every speed.
+    let clock = ManualClock::new();
+    let policy = Policy::builder()
+        .tenants_max(tenants)
+        .queue_max(2 * tenants * DEPTH)
+        .default_queue_max(DEPTH)
+        .build()
+        .expect("the sizes are in range");
+    let engine = Engine::builder()
+        .policy(policy)
+        .workers(1)
+        .clock(Clock::Manual(clock.clone()))
+        .build()
+        .expect("one worker is in range");
+    let mut worker = engine.worker().expect("the only worker place is free");
+    let name = |number: u32| engine.tenant(&format!("tenant-{number}"), "starter");
+    let handles: Vec<Tenant> = (0..tenants).map(|number| name(number).expect("room")).collect();
+    let mut dispatched = 0;
+    for _ in 0..ROUNDS {
+        submit_all(&engine, &handles);
+        dispatched += dispatch_all(&mut worker, &clock);
+    }
+    assert_eq!(dispatched, ROUNDS * u64::from(tenants * DEPTH));
+    println!("{dispatched}");
+}
