@@ -263,7 +263,12 @@ impl Seat {
             let more = std::iter::from_fn(|| claim.next_right()).take(self.reach as usize);
             rights.extend(more);
             prefetch_rows(lanes, &rights, claim.is_fresh());
-            self.visit_all(lanes, &claim, &mut rights, tally, &mut findings);
+            match &mut rights[..] {
+                [right] if claim.is_used_up() => {
+                    self.visit_alone(lanes, &mut claim, right, tally, &mut findings);
+                }
+                rights => self.visit_all(lanes, &claim, rights, tally, &mut findings),
+            }
             // What stands here has been visited, or is put back unseen: the rights end.
             rights.clear();
         }
@@ -293,28 +298,56 @@ impl Seat {
                 findings.unseen(right);
                 continue;
             }
-            tally.visits += 1;
-            self.lingering = self.lingering.saturating_sub(u32::from(claim.is_lingering()));
-            let spot = self.spot(lanes, right.lane(), claim);
-            match self.visit(&spot, right, tally, findings) {
-                Place::Again => findings.again(right),
-                Place::Over => findings.over(right),
-                Place::Lingers => {
-                    self.lingering += 1;
-                    findings.lingers(right);
-                }
-                Place::Gone => {}
+            let place = self.visit(lanes, claim, right, tally, findings);
+            self.note(place, right, findings);
+        }
+    }
+
+    /// Visits a claim's only lane, again and again as long as there is no other in the rotation:
+    /// each time is a turn in a round of its own.
+    fn visit_alone<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        claim: &mut Claim,
+        right: &mut DrainRight,
+        tally: &mut Tally<'_, T>,
+        findings: &mut Findings,
+    ) {
+        let shift = self.shift();
+        loop {
+            let before = tally.out.len();
+            let place = self.visit(lanes, claim, right, tally, findings);
+            let goes_on = place == Place::Over && tally.out.len() > before && tally.out.room() > 0;
+            if !(goes_on && lanes.rotation.go_round_alone(self.index, claim, shift)) {
+                return self.note(place, right, findings);
             }
         }
     }
 
+    fn note(&mut self, place: Place, right: &DrainRight, findings: &mut Findings) {
+        match place {
+            Place::Again => findings.again(right),
+            Place::Over => findings.over(right),
+            Place::Lingers => {
+                self.lingering += 1;
+                findings.lingers(right);
+            }
+            Place::Gone => {}
+        }
+    }
+
+    #[inline]
     fn visit<T>(
         &mut self,
-        spot: &Spot<'_, T>,
+        lanes: &Lanes<T>,
+        claim: &Claim,
         right: &mut DrainRight,
         tally: &mut Tally<'_, T>,
         findings: &mut Findings,
     ) -> Place {
+        tally.visits += 1;
+        self.lingering = self.lingering.saturating_sub(u32::from(claim.is_lingering()));
+        let spot = &self.spot(lanes, right.lane(), claim);
         let visited = spot.row.drained.drain.open(right, |drain| {
             if spot.is_fresh && drain.account.had_turn(spot.refill.round) {
                 return Ok(Place::Over);
@@ -485,6 +518,7 @@ fn time_wait(stamp: Stamp, now: Nanos, tier: u32, log: &mut DelayLog) -> Waited 
 }
 
 /// Where a visited lane goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Again,
     Over,

@@ -214,6 +214,7 @@ impl Rotation {
     /// granted, so that those left over keep their precedence. Begins the next round, with the quantum halved `shift` times, when this one is used up.
     ///
     /// Returns `None` when the rotation is empty. A claim must be put back before the next one.
+    #[inline(always)]
     pub(crate) fn claim(&self, seat: usize, most: u32, jobs: u32, shift: u32) -> Option<Claim> {
         let mut wakes = false;
         let claim = self
@@ -222,6 +223,7 @@ impl Rotation {
         claim.map(|claim| Claim { wakes, ..claim })
     }
 
+    #[inline(always)]
     fn claim_fresh(&self, seat: usize, most: u32, jobs: u32, wakes: &mut bool) -> Option<Claim> {
         let word = self.fresh.find(0, wakes)?;
         let (origin, most) = if self.rounds[self.cursor().parity()].is_bare() {
@@ -233,6 +235,7 @@ impl Rotation {
         Some(Claim { word, mask, refill: self.refill(), origin, wakes: false })
     }
 
+    #[inline(always)]
     fn claim_in_round(
         &self,
         seat: usize,
@@ -271,6 +274,33 @@ impl Rotation {
             }
             spin();
         }
+    }
+
+    /// Begins the next round with a lane in hand that has had its turn and makes up the whole
+    /// rotation: what putting it back and claiming it again comes to. `false` when there are
+    /// others, or somebody else has begun it.
+    #[inline]
+    pub(crate) fn go_round_alone(&self, seat: usize, claim: &mut Claim, shift: u32) -> bool {
+        let cursor = self.cursor();
+        let is_alone = cursor.round() == claim.refill.round
+            && self.is_empty()
+            && !self.is_held_elsewhere(seat);
+        if !is_alone && !mutant!("rotation.never_alone") {
+            return false;
+        }
+        let next = cursor.next_round(1, shift);
+        // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
+        let advanced = self.clockwork.cursor.compare_exchange(
+            cursor.0,
+            next.0,
+            ord!("rotation.advance", AcqRel => Relaxed),
+            Relaxed,
+        );
+        if advanced.is_ok() {
+            claim.refill = next.refill();
+            claim.origin = Origin::Round;
+        }
+        advanced.is_ok()
     }
 
     /// Takes lanes out of a set, and says so before and as long as any are held.

@@ -19,7 +19,7 @@ use std::ops::Deref;
 #[repr(align(128))]
 pub(crate) struct Shared<T> {
     value: T,
-    /// Number of the lending thread, 0 once the lender is gone. Written by that thread only.
+    /// Number of the lending thread, [`NOBODY`] once the lender is gone. Written by that thread only.
     owner: AtomicU64,
     /// Loans made. Written by the lending thread only.
     lent: AtomicU64,
@@ -29,6 +29,8 @@ pub(crate) struct Shared<T> {
     away: AtomicI64,
 }
 
+/// No thread has this number.
+const NOBODY: u64 = u64::MAX;
 /// Added to `away` when the lender goes.
 const ORPHANED: i64 = -(1 << 62);
 
@@ -135,7 +137,7 @@ impl<T> Drop for Lender<T> {
     fn drop(&mut self) {
         // SAFETY: as in `Lender::shared`; the last use is before the share can be freed below.
         let shared = unsafe { &*self.shared };
-        shared.owner.store(0, Relaxed);
+        shared.owner.store(NOBODY, Relaxed);
         let left = (shared.lent.load(Relaxed) - shared.home.load(Relaxed)) as i64;
         // ORDERING(lent.orphan): AcqRel: everything the owner did to the value happens before
         // the last loan frees it, and the other way round; pairs with lent.return.
@@ -173,7 +175,7 @@ impl<T> Drop for Loan<T> {
     fn drop(&mut self) {
         // SAFETY: as in `deref`; not used after the count below lets go.
         let shared = unsafe { &*self.shared };
-        if shared.owner.load(Relaxed) == thread_number() {
+        if shared.owner.load(Relaxed) == number::known() {
             shared.home.store(shared.home.load(Relaxed) + 1, Relaxed);
             return;
         }
@@ -204,6 +206,12 @@ mod number {
         if mine != 0 { mine } else { first() }
     }
 
+    /// This thread's number, or 0 when it has none yet: then it has never lent anything.
+    #[inline]
+    pub(crate) fn known() -> u64 {
+        MINE.get()
+    }
+
     #[cold]
     fn first() -> u64 {
         let mine = NEXT.fetch_add(1, Relaxed);
@@ -219,6 +227,10 @@ mod number {
         let id = format!("{:?}", loom::thread::current().id());
         let digits: String = id.chars().filter(char::is_ascii_digit).collect();
         digits.parse::<u64>().expect("loom numbers its threads") + 1
+    }
+
+    pub(crate) fn known() -> u64 {
+        thread_number()
     }
 }
 

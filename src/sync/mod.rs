@@ -71,6 +71,17 @@ pub(crate) fn full_fence(order: atomic::Ordering) {
     fence(order);
 }
 
+/// The same right behind a read-modify-write. On x86-64 that one is a full fence by itself (Intel
+/// SDM volume 3, 9.2; AMD APM volume 2, 7.4: locked instructions are not passed), so only the
+/// compiler has to be told.
+#[inline]
+pub(crate) fn full_fence_behind_rmw(order: atomic::Ordering) {
+    #[cfg(all(target_arch = "x86_64", not(fairlane_loom)))]
+    std::sync::atomic::compiler_fence(order);
+    #[cfg(not(all(target_arch = "x86_64", not(fairlane_loom))))]
+    fence(order);
+}
+
 /// A number that no other call in this process has returned, until it wraps.
 pub(crate) fn next_serial() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
