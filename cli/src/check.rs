@@ -38,17 +38,17 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
 }
 
 fn check(file: &Path) -> Result<String, Vec<String>> {
+    load(file).map(|policy| format!("{}: {}", shown(file), summary(&policy)))
+}
+
+/// Reads a policy with the environment over it, or says all that is wrong, a line for each problem.
+pub(crate) fn load(file: &Path) -> Result<Policy, Vec<String>> {
     let shown = shown(file);
     let text = read(file).map_err(|reason| vec![format!("{shown}: {reason}")])?;
     let vars = overrides(std::env::vars_os()).map_err(|line| vec![line])?;
-    match Policy::from_toml_with_env(&text, vars) {
-        Ok(policy) => Ok(format!("{shown}: {}", summary(&policy))),
-        Err(error) => Err(error
-            .problems()
-            .iter()
-            .map(|problem| problem.in_file(&shown).to_string())
-            .collect()),
-    }
+    Policy::from_toml_with_env(&text, vars).map_err(|error| {
+        error.problems().iter().map(|problem| problem.in_file(&shown).to_string()).collect()
+    })
 }
 
 /// Reads the file as text; a pipe is as good as a regular file.
@@ -108,7 +108,7 @@ fn summary(policy: &Policy) -> String {
 }
 
 /// The file's name on one line, whatever it contains.
-fn shown(file: &Path) -> String {
+pub(crate) fn shown(file: &Path) -> String {
     let escape =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     file.to_string_lossy().chars().map(escape).collect()

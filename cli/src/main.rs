@@ -2,7 +2,9 @@
 
 mod check;
 mod demo;
+mod replay;
 mod report;
+mod schedulers;
 
 use std::process::ExitCode;
 
@@ -12,7 +14,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Schedules the requests of many tenants fairly: policy checks and a demonstration.
+/// Schedules the requests of many tenants fairly: replay of real logs, a demonstration, policy checks.
 #[derive(Parser)]
 #[command(name = "fairlane", version)]
 struct Cli {
@@ -26,11 +28,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows a noisy neighbour beside light tenants.
     Demo(demo::DemoArgs),
+    /// Replays a real log: who would have waited how long?
+    Replay(replay::ReplayArgs),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(args),
+        Command::Replay(args) => replay::run(&args),
     }
 }

@@ -415,7 +415,10 @@ impl Seat {
             0 => {}
             micros => drain.account.correct(micros),
         }
-        drain.account.begin(spot.refill, spot.profile.quantum);
+        let mut refill = spot.refill;
+        // A replay must notice: what a turn is worth is decided here and nowhere else.
+        refill.shift += u32::from(mutant!("dispatch.half_turn"));
+        drain.account.begin(refill, spot.profile.quantum);
     }
 
     /// Serves one lane, and says where it goes. `Err` when it is empty and still to be taken

@@ -4,6 +4,9 @@
 //! build the environment variable `FAIRLANE_MUTANT=ring.publish` turns that one site into the
 //! weaker ordering, and `mutant!("park.no_recheck")` into `true`, so that the models can show that
 //! they notice. The label is also what the partner site names in its `ORDERING(...)` comment.
+//!
+//! The feature `mutants` switches `mutant!` on in normal builds as well, for tests of whole programs;
+//! a build without it has no trace of the mutants.
 
 /// The ordering of a named site.
 macro_rules! ord {
@@ -23,14 +26,14 @@ macro_rules! ord {
     }};
 }
 
-/// Whether the named mutant is switched on; `false` outside loom builds.
+/// Whether the named mutant is switched on; `false` outside loom builds and the feature `mutants`.
 macro_rules! mutant {
     ($label:literal) => {{
-        #[cfg(not(fairlane_loom))]
+        #[cfg(not(any(fairlane_loom, feature = "mutants")))]
         {
             false
         }
-        #[cfg(fairlane_loom)]
+        #[cfg(any(fairlane_loom, feature = "mutants"))]
         {
             $crate::sync::ordering::chosen($label)
         }
@@ -40,7 +43,7 @@ macro_rules! mutant {
 pub(crate) use {mutant, ord};
 
 /// Whether `FAIRLANE_MUTANT` names `label`. Read once per process.
-#[cfg(fairlane_loom)]
+#[cfg(any(fairlane_loom, feature = "mutants"))]
 pub(crate) fn chosen(label: &str) -> bool {
     static MUTANT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
     MUTANT.get_or_init(|| std::env::var("FAIRLANE_MUTANT").ok()).as_deref() == Some(label)

@@ -9,25 +9,21 @@
 //! handed back and counted as returned.
 
 mod arrivals;
-mod fair;
-mod fifo;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use fairlane::{Nanos, Policy, Reason};
+use fairlane::{Nanos, Policy};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::arrivals::{LIGHT_TENANTS, Load};
-use self::fair::Fair;
-use self::fifo::Fifo;
-use crate::report::{Ending, JobCounts, Recording, Report, SchedulerReport, Tape, json, table};
+use crate::report::{JobCounts, Recording, Report, SchedulerReport, Tape, json, table};
+use crate::schedulers::{Bounds, Fair, Fifo, Leftovers, Request, Scheduler, sleep_until};
 
 /// What every job takes.
-const HANDLER: Duration = Duration::from_millis(1);
+const HANDLER: Nanos = Nanos(1_000_000);
 /// Time for the worker threads to come up before the first arrival.
 const START_LEAD: Duration = Duration::from_millis(50);
 /// A run's progress is shown in this many steps.
@@ -124,12 +120,12 @@ fn compare(seconds: u32, workers: u32) -> Result<Report, String> {
 
     bar.set_message("fifo");
     let tape = new_tape(workers);
-    let fifo = Fifo::start(workers, Bounds::of(&policy, &load), Arc::clone(&tape));
+    let fifo = Fifo::start(workers, Bounds::of(&policy, &load.tenants), Arc::clone(&tape));
     let (_, fifo) = drive(fifo, &load, &tape, &bar);
 
     bar.set_message("fair");
     let tape = new_tape(workers);
-    let fair = Fair::start(workers, policy, &load, Arc::clone(&tape))?;
+    let fair = Fair::start(workers, policy, load.tenants.clone(), Arc::clone(&tape))?;
     let (jobs, fair) = drive(fair, &load, &tape, &bar);
 
     bar.finish_and_clear();
@@ -151,7 +147,7 @@ fn progress_bar() -> ProgressBar {
 
 /// Offers the whole load on time and reports what became of it.
 fn drive<S: Scheduler>(
-    scheduler: S,
+    mut scheduler: S,
     load: &Load,
     tape: &Tape,
     bar: &ProgressBar,
@@ -161,7 +157,8 @@ fn drive<S: Scheduler>(
     let mut shown = 0;
     for arrival in load.arrivals() {
         sleep_until(tape.epoch() + arrival.at.as_duration());
-        let request = Request { tenant: arrival.tenant, cost: 1, arrived: arrival.at };
+        let request =
+            Request { tenant: arrival.tenant, cost: 1, arrived: arrival.at, takes: HANDLER };
         let verdict = scheduler.submit(request);
         recording.offer(request.arrived, request.tenant, request.cost, verdict);
         if arrival.at.0 / step > shown {
@@ -171,60 +168,7 @@ fn drive<S: Scheduler>(
     }
     sleep_until(tape.epoch() + load.end.as_duration());
     bar.inc(STEPS - shown);
-    recording.finish(scheduler.finish())
-}
-
-/// Sleeps until `moment`, or not at all when it has passed: a late generator catches up at once.
-fn sleep_until(moment: Instant) {
-    let left = moment.saturating_duration_since(Instant::now());
-    if !left.is_zero() {
-        thread::sleep(left);
-    }
-}
-
-/// One job of the demo.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Request {
-    /// The tenant's place in the load's list.
-    tenant: u32,
-    /// Cost units.
-    cost: u32,
-    /// Intended arrival on the run's clock.
-    arrived: Nanos,
-}
-
-/// What every scheduler does with a job it grants.
-fn handle(tape: &Tape, request: Request) {
-    tape.begin(request.tenant, request.cost, request.arrived);
-    thread::sleep(HANDLER);
-}
-
-/// How many jobs may wait.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Bounds {
-    /// For each tenant of the load.
-    tenant_max: Vec<u32>,
-    /// For all together.
-    engine_max: u32,
-}
-
-impl Bounds {
-    /// The bounds that `policy` sets for the load's tenants.
-    fn of(policy: &Policy, load: &Load) -> Bounds {
-        let bound =
-            |tier: &str| policy.tier(tier).map_or(policy.default_queue_max(), |t| t.queue_max());
-        let tenant_max = load.tenants.iter().map(|tenant| bound(&tenant.tier)).collect();
-        Bounds { tenant_max, engine_max: policy.queue_max() }
-    }
-}
-
-/// A scheduler with running worker threads.
-trait Scheduler {
-    /// Offers a job without ever blocking.
-    fn submit(&self, request: Request) -> Result<(), Reason>;
-
-    /// Stops at once, waits for the handlers that run, and accounts for every accepted job.
-    fn finish(self) -> Ending;
+    recording.finish(scheduler.finish(Leftovers::Return))
 }
 
 #[cfg(test)]
@@ -246,7 +190,7 @@ mod tests {
         let policy = Policy::default();
         let load = Load::new(&policy, 2, 1);
         let tape = new_tape(2);
-        let fifo = Fifo::start(2, Bounds::of(&policy, &load), Arc::clone(&tape));
+        let fifo = Fifo::start(2, Bounds::of(&policy, &load.tenants), Arc::clone(&tape));
         let (jobs, report) = drive(fifo, &load, &tape, &ProgressBar::hidden());
         assert_eq!(jobs.lost, 0);
         assert_eq!(jobs.read, load.arrivals().count() as u64);

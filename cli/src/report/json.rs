@@ -19,7 +19,7 @@ pub(super) fn as_map<S: Serializer, V: Serialize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{JobCounts, SchedulerReport, TenantRow, WaitMs};
+    use super::super::{Course, JobCounts, SchedulerReport, TenantRow, WaitMs};
     use super::*;
 
     #[test]
@@ -41,6 +41,7 @@ mod tests {
             min_share_ratio: None,
             throughput_per_s: 10.0,
             tenants: vec![row],
+            course: Course::default(),
         };
         let jobs =
             JobCounts { read: 3, refused: [("queue_full", 1)].into(), ..JobCounts::default() };

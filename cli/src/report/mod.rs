@@ -4,16 +4,19 @@
 //! Nothing here knows where the jobs came from, so every command that runs schedulers side by side
 //! reports the same way.
 
+mod course;
 pub(crate) mod json;
 mod recording;
 pub(crate) mod table;
 mod tape;
 
-pub(crate) use recording::{Ending, Recording, TenantInfo};
+pub(crate) use course::Course;
+pub(crate) use recording::{Ending, Recording, TenantInfo, largest};
 pub(crate) use tape::{Service, Tape};
 
 use std::collections::BTreeMap;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// Tenants that get a row of their own; all others share one.
@@ -71,6 +74,9 @@ pub(crate) struct SchedulerReport {
     /// The tenants with the largest offered cost, largest first, at most [`ROWS_MAX`]; then one row
     /// named [`OTHER`] if there are more.
     pub(crate) tenants: Vec<TenantRow>,
+    /// Depth and waits over all tenants. Shown in the table only.
+    #[serde(skip)]
+    pub(crate) course: Course,
 }
 
 /// What one tenant offered and got.
@@ -103,4 +109,19 @@ pub(crate) struct WaitMs {
     pub(crate) p99: Option<f64>,
     pub(crate) p999: Option<f64>,
     pub(crate) max: Option<f64>,
+}
+
+/// An empty histogram of microseconds, to three digits, that grows with what it is given.
+fn histogram() -> Histogram<u32> {
+    Histogram::new(3).expect("three digits are in the histogram's range")
+}
+
+/// Reads the percentiles of a histogram of microseconds.
+fn percentiles(micros: &Histogram<u32>) -> WaitMs {
+    if micros.is_empty() {
+        return WaitMs::default();
+    }
+    let ms = |micros: u64| Some(micros as f64 / 1_000.0);
+    let at = |quantile| ms(micros.value_at_quantile(quantile));
+    WaitMs { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: ms(micros.max()) }
 }

@@ -1,13 +1,15 @@
-use std::ops::Range;
-
 use fairlane::fairness::{Act, Event, ShareMeter, TenantShare};
 use fairlane::{Nanos, Reason, Weight};
 use hdrhistogram::Histogram;
 
-use super::{JobCounts, OTHER, ROWS_MAX, SchedulerReport, Service, TenantRow, WaitMs};
+use super::{
+    Course, JobCounts, OTHER, ROWS_MAX, SchedulerReport, Service, TenantRow, WaitMs, histogram,
+    percentiles,
+};
 
-/// Longest wait the histograms tell apart, microseconds: a day.
-const WAIT_US_MAX: u64 = 86_400_000_000;
+/// Events that are kept one by one, 32 bytes each: half a million jobs at least. A longer run is
+/// summed up as it goes, to a thousandth of a window.
+const EVENTS_MAX: usize = 1 << 20;
 
 /// A tenant as its scheduler knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,7 +22,7 @@ pub(crate) struct TenantInfo {
 /// What a scheduler did with the jobs it accepted, told when it has stopped.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Ending {
-    /// Every job that a handler began.
+    /// Every job that a handler began, but for those told to [`Recording::serve`].
     pub(crate) services: Vec<Service>,
     /// Jobs whose deadline passed in the queue.
     pub(crate) expired: u64,
@@ -30,50 +32,89 @@ pub(crate) struct Ending {
     pub(crate) queued: u64,
 }
 
-/// Sums of one tenant's offers.
+/// Sums of one tenant's jobs.
 #[derive(Clone, Copy, Default)]
-struct Offered {
+struct Sums {
     jobs: u64,
     cost: u64,
     refused: u64,
+    served_cost: u64,
 }
 
 /// Records one run of one scheduler and sums it up.
+///
+/// Its memory grows with the tenants, not with the jobs.
 pub(crate) struct Recording {
     tenants: Vec<TenantInfo>,
-    offered: Vec<Offered>,
+    sums: Vec<Sums>,
+    /// Tenants with a row of their own.
+    rows: Vec<usize>,
+    /// Waits in microseconds: one histogram for each of `rows`, and the last for all others.
+    waits: Vec<Histogram<u32>>,
+    /// Each tenant's place in `waits`.
+    waits_of: Vec<u32>,
     meter: ShareMeter,
     jobs: JobCounts,
+    course: Course,
+    last_service: Nanos,
 }
 
 impl Recording {
     /// Starts the record of a run. `grain` is the span within which a tenant's like offers may be
     /// kept as one; a thousandth of the expected window is plenty.
+    ///
+    /// The first [`ROWS_MAX`] tenants get rows of their own; see [`Recording::with_rows`].
     pub(crate) fn new(tenants: Vec<TenantInfo>, grain: Nanos) -> Recording {
         let weights = tenants.iter().map(|tenant| tenant.weight).collect();
-        Recording {
-            offered: vec![Offered::default(); tenants.len()],
-            meter: ShareMeter::new(weights).with_grain(grain),
+        let meter = ShareMeter::new(weights).with_grain(grain).with_events_max(EVENTS_MAX);
+        let recording = Recording {
+            sums: vec![Sums::default(); tenants.len()],
+            rows: Vec::new(),
+            waits: Vec::new(),
+            waits_of: Vec::new(),
+            meter,
             jobs: JobCounts::default(),
+            course: Course::default(),
+            last_service: Nanos::ZERO,
             tenants,
+        };
+        let first = (0..recording.tenants.len().min(ROWS_MAX)).collect();
+        recording.with_rows(first)
+    }
+
+    /// Names the tenants that get rows of their own: the [`largest`], where that is known.
+    pub(crate) fn with_rows(mut self, rows: Vec<usize>) -> Recording {
+        self.waits = vec![histogram(); rows.len() + 1];
+        self.waits_of = vec![rows.len() as u32; self.tenants.len()];
+        for (row, tenant) in rows.iter().enumerate() {
+            self.waits_of[*tenant] = row as u32;
         }
+        self.rows = rows;
+        self
+    }
+
+    /// Counts lines that could not be understood as jobs.
+    pub(crate) fn malformed(&mut self, lines: u64) {
+        self.jobs.read += lines;
+        self.jobs.malformed += lines;
     }
 
     /// Counts a job offered at its intended arrival, and what the scheduler said to it.
     pub(crate) fn offer(&mut self, at: Nanos, tenant: u32, cost: u32, verdict: Result<(), Reason>) {
         let place = tenant as usize;
-        let offered = &mut self.offered[place];
+        let sums = &mut self.sums[place];
         self.jobs.read += 1;
-        offered.jobs += 1;
-        offered.cost += u64::from(cost);
+        sums.jobs += 1;
+        sums.cost += u64::from(cost);
         let act = match verdict {
             Ok(()) => {
                 self.jobs.accepted += 1;
+                self.course.queued(at);
                 Some(Act::Accepted)
             }
             Err(reason) => {
                 *self.jobs.refused.entry(reason.code()).or_default() += 1;
-                offered.refused += 1;
+                sums.refused += 1;
                 matches!(reason, Reason::QueueFull | Reason::EngineFull).then_some(Act::RefusedFull)
             }
         };
@@ -82,86 +123,82 @@ impl Recording {
         }
     }
 
+    /// Counts a job that a handler began.
+    pub(crate) fn serve(&mut self, service: &Service) {
+        let Service { at, wait, tenant, cost } = *service;
+        let (place, cost) = (tenant as usize, u64::from(cost));
+        self.jobs.dispatched += 1;
+        self.sums[place].served_cost += cost;
+        let waits = &mut self.waits[self.waits_of[place] as usize];
+        waits.record(wait.0 / 1_000).expect("a histogram that grows takes any wait");
+        self.course.begun(at);
+        self.last_service = self.last_service.max(at);
+        self.meter.record(Event { at, tenant: place, cost, act: Act::Served });
+    }
+
     /// Closes the record and sums it up.
     pub(crate) fn finish(mut self, ending: Ending) -> (JobCounts, SchedulerReport) {
-        let Ending { mut services, expired, returned, queued } = ending;
-        for service in &services {
-            let (tenant, cost) = (service.tenant as usize, u64::from(service.cost));
-            self.meter.record(Event { at: service.at, tenant, cost, act: Act::Served });
-        }
-        self.jobs.dispatched = services.len() as u64;
+        let Ending { services, expired, returned, queued } = ending;
+        services.iter().for_each(|service| self.serve(service));
         (self.jobs.expired, self.jobs.returned) = (expired, returned);
         let accounted = self.jobs.dispatched + expired + returned + queued;
         self.jobs.lost = self.jobs.accepted as i64 - accounted as i64;
 
-        let last = services.iter().map(|service| service.at).max().unwrap_or_default();
+        for waits in &self.waits {
+            self.course.waits.add(waits).expect("a histogram that grows takes in any other");
+        }
         let fairness = self.meter.report();
-        services.sort_unstable_by_key(|service| service.tenant);
         let report = SchedulerReport {
             jain: fairness.jain,
             min_share_ratio: fairness.min_share_ratio,
-            throughput_per_s: per_second(services.len(), last),
-            tenants: self.rows(&services, &fairness.tenants),
+            throughput_per_s: per_second(self.jobs.dispatched, self.last_service),
+            tenants: self.tenant_rows(&fairness.tenants),
+            course: self.course,
         };
         (self.jobs, report)
     }
 
-    /// The largest tenants' rows, then the one of all others. `services` are sorted by tenant.
-    fn rows(&self, services: &[Service], shares: &[TenantShare]) -> Vec<TenantRow> {
-        let mut order: Vec<usize> = (0..self.tenants.len()).collect();
-        order.sort_by_key(|place| std::cmp::Reverse(self.offered[*place].cost));
-        let (own, others) = order.split_at(order.len().min(ROWS_MAX));
-        let mut waits = Waits::new();
-        let mut rows: Vec<TenantRow> = own
-            .iter()
-            .map(|place| {
-                let mut row = self.row(*place, services, &shares[*place], &mut waits);
-                row.wait_ms = waits.take();
-                row
-            })
-            .collect();
-        let others = others.iter().map(|place| {
-            let share = &shares[*place];
-            (self.row(*place, services, share, &mut waits), share.attained)
+    /// The rows of those that have their own, largest first, then the one of all others.
+    fn tenant_rows(&self, shares: &[TenantShare]) -> Vec<TenantRow> {
+        let mut own = self.rows.clone();
+        own.sort_by_key(|place| std::cmp::Reverse(self.sums[*place].cost));
+        let waits = |place: usize| percentiles(&self.waits[self.waits_of[place] as usize]);
+        let row = |place: usize| self.row(place, &shares[place], waits(place));
+        let mut rows: Vec<TenantRow> = own.into_iter().map(row).collect();
+        let shared = self.rows.len();
+        let others = (0..self.tenants.len()).filter(|p| self.waits_of[*p] as usize == shared);
+        let others = others.map(|place| {
+            (self.row(place, &shares[place], WaitMs::default()), shares[place].attained)
         });
-        if let Some(mut other) = joined(others) {
-            other.wait_ms = waits.take();
-            rows.push(other);
+        if let Some(other) = joined(others) {
+            rows.push(TenantRow { wait_ms: percentiles(&self.waits[shared]), ..other });
         }
         rows
     }
 
-    /// One tenant's row without its waits, which are added to `waits`.
-    fn row(
-        &self,
-        place: usize,
-        services: &[Service],
-        share: &TenantShare,
-        waits: &mut Waits,
-    ) -> TenantRow {
-        let (tenant, offered) = (&self.tenants[place], self.offered[place]);
-        let own = &services[range_of(services, place)];
-        own.iter().for_each(|service| waits.add(service.wait));
+    fn row(&self, place: usize, share: &TenantShare, wait_ms: WaitMs) -> TenantRow {
+        let (tenant, sums) = (&self.tenants[place], self.sums[place]);
         TenantRow {
             tenant: tenant.name.clone(),
             tier: tenant.tier.clone(),
             weight: tenant.weight.as_f64(),
-            jobs: offered.jobs,
-            offered_cost: offered.cost,
-            served_cost: own.iter().map(|service| u64::from(service.cost)).sum(),
+            jobs: sums.jobs,
+            offered_cost: sums.cost,
+            served_cost: sums.served_cost,
             entitled_cost: share.entitled,
             share_ratio: share.share_ratio,
-            wait_ms: WaitMs::default(),
-            refused: offered.refused,
+            wait_ms,
+            refused: sums.refused,
         }
     }
 }
 
-/// Where a tenant's services are among those of all, sorted by tenant.
-fn range_of(services: &[Service], place: usize) -> Range<usize> {
-    let start = services.partition_point(|service| (service.tenant as usize) < place);
-    let end = services.partition_point(|service| (service.tenant as usize) <= place);
-    start..end
+/// The places of the [`ROWS_MAX`] largest of `costs`, largest first; the earlier of equals.
+pub(crate) fn largest(costs: &[u64]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..costs.len()).collect();
+    places.sort_by_key(|place| std::cmp::Reverse(costs[*place]));
+    places.truncate(ROWS_MAX);
+    places
 }
 
 /// Adds rows up into one named [`OTHER`]; its share ratio is that of the judged ones together.
@@ -193,38 +230,9 @@ fn joined(rows: impl Iterator<Item = (TenantRow, f64)>) -> Option<TenantRow> {
     })
 }
 
-fn per_second(jobs: usize, span: Nanos) -> f64 {
+fn per_second(jobs: u64, span: Nanos) -> f64 {
     let seconds = span.as_duration().as_secs_f64();
     if seconds > 0.0 { jobs as f64 / seconds } else { 0.0 }
-}
-
-/// One histogram used for row after row, to three digits.
-struct Waits {
-    micros: Histogram<u64>,
-}
-
-impl Waits {
-    fn new() -> Waits {
-        let micros = Histogram::new_with_bounds(1, WAIT_US_MAX, 3);
-        Waits { micros: micros.expect("the bounds are in the histogram's range") }
-    }
-
-    fn add(&mut self, wait: Nanos) {
-        self.micros.saturating_record(wait.0 / 1_000);
-    }
-
-    /// Reads the percentiles and empties the histogram.
-    fn take(&mut self) -> WaitMs {
-        if self.micros.is_empty() {
-            return WaitMs::default();
-        }
-        let ms = |micros: u64| Some(micros as f64 / 1_000.0);
-        let at = |quantile| ms(self.micros.value_at_quantile(quantile));
-        let waits =
-            WaitMs { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: ms(self.micros.max()) };
-        self.micros.reset();
-        waits
-    }
 }
 
 #[cfg(test)]
@@ -286,8 +294,35 @@ mod tests {
     }
 
     #[test]
+    fn a_service_told_at_once_counts_as_one_told_at_the_end() {
+        let run = |at_once: bool| {
+            let mut recording = Recording::new(tenants(2), Nanos::ZERO);
+            let services: Vec<Service> = (0..50).map(|at| service(at, at as u32 % 2, 9)).collect();
+            services.iter().for_each(|s| recording.offer(s.at, s.tenant, 1, Ok(())));
+            let services = if at_once {
+                services.iter().for_each(|service| recording.serve(service));
+                Vec::new()
+            } else {
+                services
+            };
+            let (jobs, report) = recording.finish(Ending { services, ..Ending::default() });
+            (jobs, serde_json::to_string(&report).unwrap())
+        };
+        assert_eq!(run(true), run(false));
+    }
+
+    #[test]
+    fn lines_that_are_no_jobs_are_read_and_malformed_and_nothing_else() {
+        let mut recording = Recording::new(tenants(1), Nanos::ZERO);
+        recording.malformed(3);
+        let (jobs, _) = recording.finish(Ending::default());
+        assert_eq!(jobs, JobCounts { read: 3, malformed: 3, ..JobCounts::default() });
+    }
+
+    #[test]
     fn small_tenants_share_one_row_and_sums_stay_whole() {
-        let mut recording = Recording::new(tenants(130), Nanos::ZERO);
+        let costs: Vec<u64> = (0..130).map(|tenant| 20 * (1 + tenant / 30)).collect();
+        let mut recording = Recording::new(tenants(130), Nanos::ZERO).with_rows(largest(&costs));
         let mut services = Vec::new();
         for at in 0..130 * 20 {
             let tenant = (at % 130) as u32;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{OTHER, Report, SchedulerReport, TenantRow};
+use super::{OTHER, Report, SchedulerReport, TenantRow, percentiles};
 
 /// A light tenant's wait below which it is not worth a remark, milliseconds.
 const WAIT_FLOOR_MS: f64 = 0.001;
@@ -94,6 +94,10 @@ fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
     write_total(out, report, "Jain index of shares", |s| number(s.jain, 3))?;
     write_total(out, report, "smallest share", |s| number(s.min_share_ratio, 3))?;
     write_total(out, report, "jobs served per second", |s| number(Some(s.throughput_per_s), 0))?;
+    write_total(out, report, "median wait of all jobs, ms", |s| {
+        number(percentiles(&s.course.waits).p50, 1)
+    })?;
+    write_total(out, report, "most jobs waiting", |s| s.course.peak().to_string())?;
     writeln!(out)
 }
 
@@ -195,7 +199,7 @@ fn write_fate(out: &mut String, report: &Report) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{JobCounts, WaitMs};
+    use super::super::{Course, JobCounts, WaitMs};
     use super::*;
 
     fn row(tenant: &str, tier: &str, share: Option<f64>, p99: f64) -> TenantRow {
@@ -225,6 +229,7 @@ mod tests {
             min_share_ratio: Some(share),
             throughput_per_s: 200.0,
             tenants,
+            course: Course::default(),
         }
     }
 

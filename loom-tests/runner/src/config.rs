@@ -15,7 +15,7 @@ pub(crate) type Floors = BTreeMap<String, u64>;
 #[serde(try_from = "Entry")]
 pub(crate) struct Mutant {
     pub(crate) site: String,
-    /// `None` for a site whose weaker form is as good as the real one.
+    /// `None` for a site whose weaker form is as good as the real one, or that another test watches.
     pub(crate) kill: Option<Kill>,
 }
 
@@ -33,18 +33,24 @@ struct Entry {
     model: Option<String>,
     expect: Option<Failure>,
     equivalent: Option<String>,
+    /// The test outside the models that notices.
+    elsewhere: Option<String>,
 }
 
 impl TryFrom<Entry> for Mutant {
     type Error = String;
 
     fn try_from(entry: Entry) -> Result<Mutant, String> {
-        let kill = match (entry.model, entry.expect, entry.equivalent) {
-            (Some(model), Some(expect), None) => Some(Kill { model, expect }),
-            (None, None, Some(reason)) if !reason.trim().is_empty() => None,
+        let kill = match (entry.model, entry.expect, entry.equivalent, entry.elsewhere) {
+            (Some(model), Some(expect), None, None) => Some(Kill { model, expect }),
+            (None, None, Some(text), None) | (None, None, None, Some(text))
+                if !text.trim().is_empty() =>
+            {
+                None
+            }
             _ => {
                 return Err(format!(
-                    "{}: needs either model and expect, or a reason why it is equivalent",
+                    "{}: needs model and expect, or why it is equivalent, or who notices elsewhere",
                     entry.site
                 ));
             }
@@ -93,6 +99,8 @@ mod tests {
         let equivalent: Mutant =
             toml::from_str("site = 'a.b'\nequivalent = 'a hint only'").unwrap();
         assert_eq!(equivalent.kill, None);
+        let elsewhere: Mutant = toml::from_str("site = 'a.b'\nelsewhere = 'tests/a.rs'").unwrap();
+        assert_eq!(elsewhere.kill, None);
     }
 
     #[test]
@@ -101,6 +109,8 @@ mod tests {
             "site = 'a.b'",
             "site = 'a.b'\nmodel = 'm'",
             "site = 'a.b'\nequivalent = ' '",
+            "site = 'a.b'\nelsewhere = ''",
+            "site = 'a.b'\nequivalent = 'so'\nelsewhere = 'there'",
             "site = 'a.b'\nmodel = 'm'\nexpect = 'race'\nequivalent = 'no'",
             "site = 'a.b'\nmodel = 'm'\nexpect = 'boredom'",
             "site = 'a.b'\nmodel = 'm'\nexpect = 'race'\nbound = 2",

@@ -9,7 +9,8 @@ pub const WINDOWS: usize = 100;
 /// Records the events of a run, in any order, and reports afterwards how fair it was.
 ///
 /// # Cost
-/// 32 bytes per event; a report takes time linear in events + tenants x windows.
+/// 32 bytes per event, see [`ShareMeter::with_events_max`]; a report takes time linear in events +
+/// tenants x windows.
 ///
 /// # Examples
 /// ```
@@ -36,7 +37,14 @@ pub struct ShareMeter {
     largest: Vec<u64>,
     events: Vec<Event>,
     grain: Nanos,
+    /// Events at which the record is compacted. Doubles when compacting frees too little.
+    events_max: usize,
 }
+
+/// Parts of the present run that a compacted record tells apart at first: a thousandth of a window.
+const FINE_PARTS: u64 = 1_000 * WINDOWS as u64;
+/// The fewest: a tenth of a window.
+const COARSE_PARTS: u64 = 10 * WINDOWS as u64;
 
 impl ShareMeter {
     /// Starts an empty record for as many tenants as there are weights.
@@ -47,6 +55,7 @@ impl ShareMeter {
             weights: weights.into_iter().map(Weight::as_f64).collect(),
             events: Vec::new(),
             grain: Nanos::ZERO,
+            events_max: usize::MAX,
         }
     }
 
@@ -58,6 +67,19 @@ impl ShareMeter {
     #[must_use]
     pub fn with_grain(mut self, grain: Nanos) -> ShareMeter {
         self.grain = grain;
+        self
+    }
+
+    /// Bounds the record: when it reaches `events_max` events, like events of a tenant are added up
+    /// over spans of a thousandth of a window, and over wider ones, up to a tenth, while that leaves
+    /// more than half of the bound. By default every event is kept.
+    ///
+    /// A window's edges move by at most such a span, and so do the times at which the run begins
+    /// and ends. A record in which more tenants are active than the bound has room for, even so,
+    /// grows beyond it.
+    #[must_use]
+    pub fn with_events_max(mut self, events_max: usize) -> ShareMeter {
+        self.events_max = events_max.max(2);
         self
     }
 
@@ -73,6 +95,40 @@ impl ShareMeter {
             Some(last) if event.continues(last, self.grain) => last.cost += event.cost,
             _ => self.events.push(event),
         }
+        if self.events.len() >= self.events_max {
+            self.compact();
+        }
+    }
+
+    /// Adds like events up until the record is half empty, or as coarse as it may get.
+    #[cold]
+    fn compact(&mut self) {
+        let times = || self.events.iter().map(|event| event.at.0);
+        let span = times().max().unwrap_or(0) - times().min().unwrap_or(0);
+        // Powers of two, so that every coarser span is made of whole finer ones.
+        let mut part = (span / FINE_PARTS).max(1).next_power_of_two();
+        self.add_up(part);
+        while self.events.len() > self.events_max / 2 && part < span / COARSE_PARTS {
+            part *= 2;
+            self.add_up(part);
+        }
+        if self.events.len() > self.events_max / 2 {
+            self.events_max *= 2;
+        }
+    }
+
+    /// Makes one event of all that are alike and fall into the same `part` nanoseconds.
+    fn add_up(&mut self, part: u64) {
+        for event in &mut self.events {
+            event.at.0 -= event.at.0 % part;
+        }
+        self.events.sort_by_key(|event| (event.at, event.tenant, event.act as u8));
+        self.events.dedup_by(|event, earlier| {
+            let alike =
+                (event.at, event.tenant, event.act) == (earlier.at, earlier.tenant, earlier.act);
+            earlier.cost += if alike { event.cost } else { 0 };
+            alike
+        });
     }
 
     /// Judges what was recorded so far.
@@ -379,6 +435,37 @@ mod tests {
         assert!(coarse.events.len() * 10 < fine.events.len());
         let (fine, coarse) = (fine.report(), coarse.report());
         assert!((fine.jain.unwrap() - coarse.jain.unwrap()).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_bounded_record_stays_small_and_hardly_moves_the_result() {
+        let mut whole = equal(3);
+        let mut bounded = equal(3).with_events_max(20_000);
+        for at in 0..400_000 {
+            for meter in [&mut whole, &mut bounded] {
+                meter.record(event(at * 10, at as usize % 3, 1, Act::Accepted));
+                meter.record(event(at * 10, [0, 1, 0, 2][at as usize % 4], 1, Act::Served));
+            }
+        }
+        assert!(bounded.events.len() <= 20_000 && bounded.events_max == 20_000);
+        let (whole, bounded) = (whole.report(), bounded.report());
+        for (a, b) in whole.tenants.iter().zip(&bounded.tenants) {
+            assert!((a.share_ratio.unwrap() - b.share_ratio.unwrap()).abs() < 0.001);
+            assert!((a.entitled - b.entitled).abs() / a.entitled < 0.001);
+        }
+        assert!(whole.min_share_ratio.unwrap() < 0.8, "the run must have something to tell");
+    }
+
+    #[test]
+    fn a_bound_that_all_tenants_together_exceed_is_raised_rather_than_kept_by_forgetting() {
+        let mut meter = equal(300).with_events_max(100);
+        for tenant in 0..300 {
+            (0..20).for_each(|at| meter.record(event(at, tenant, 1, Act::Accepted)));
+            (20..40).for_each(|at| meter.record(event(at, tenant, 1, Act::Served)));
+        }
+        assert!(meter.events_max > 100);
+        let report = meter.report();
+        assert!(report.tenants.iter().all(|tenant| tenant.attained > 0.0));
     }
 
     /// One server, one unit a tick: tenant 0 offers ten times the capacity, the others 1 % each.

@@ -1,0 +1,156 @@
+//! Virtual time: the engine's own dispatch under a clock that is turned, with simulated workers.
+//!
+//! A run is a function of its input: workers become free in order of time, then of number, and
+//! before anything that arrives at the same moment.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use fairlane::{Clock, Engine, ManualClock, Nanos, Policy, Reason, Receipt, Worker};
+
+use super::run::Run;
+use crate::report::{Ending, JobCounts, Recording, SchedulerReport, Service, TenantInfo};
+use crate::schedulers::{Door, FifoQueue, Request};
+
+/// A scheduler without threads: whoever drives it says what time it is.
+pub(super) trait Passive {
+    /// Offers a job at its arrival.
+    fn submit(&mut self, request: Request) -> Result<(), Reason>;
+
+    /// Ends what the worker does and gives it the next job, if there is one.
+    fn next(&mut self, worker: u32, now: Nanos) -> Option<Request>;
+
+    /// Says what became of the jobs that were not given out.
+    fn finish(self) -> Ending;
+}
+
+/// The engine, pulled from by hand.
+pub(super) struct PassiveFair {
+    door: Door,
+    clock: ManualClock,
+    seats: Vec<Seat>,
+}
+
+/// A worker, and what it owes for the job it runs.
+struct Seat {
+    worker: Worker<Request>,
+    running: Option<Receipt>,
+}
+
+impl PassiveFair {
+    pub(super) fn new(
+        workers: u32,
+        policy: Policy,
+        tenants: Vec<TenantInfo>,
+    ) -> Result<PassiveFair, String> {
+        let clock = ManualClock::new();
+        let builder = Engine::builder().policy(policy).workers(workers as usize);
+        let engine = builder.clock(Clock::Manual(clock.clone())).build();
+        let engine = engine.map_err(|error| format!("the engine does not start: {error}"))?;
+        let seat = |_| engine.worker().map(|worker| Seat { worker, running: None });
+        let seats = (0..workers).map(seat).collect::<Result<Vec<Seat>, _>>();
+        let seats = seats.map_err(|error| format!("the engine does not start: {error}"))?;
+        Ok(PassiveFair { door: Door::new(engine, tenants), clock, seats })
+    }
+}
+
+impl Passive for PassiveFair {
+    fn submit(&mut self, request: Request) -> Result<(), Reason> {
+        self.clock.advance_to(request.arrived);
+        self.door.submit(request)
+    }
+
+    fn next(&mut self, worker: u32, now: Nanos) -> Option<Request> {
+        self.clock.advance_to(now);
+        let seat = &mut self.seats[worker as usize];
+        // Dropping the receipt settles the job.
+        seat.running = None;
+        let grant = seat.worker.tick(now, 1).next()?;
+        let (request, receipt) = grant.split();
+        seat.running = Some(receipt);
+        Some(request)
+    }
+
+    fn finish(self) -> Ending {
+        drop(self.seats);
+        let report = self.door.engine.drain(Duration::ZERO);
+        Ending {
+            returned: report.returned.len() as u64,
+            queued: report.unpublished,
+            ..Ending::default()
+        }
+    }
+}
+
+impl Passive for FifoQueue {
+    fn submit(&mut self, request: Request) -> Result<(), Reason> {
+        self.push(request)
+    }
+
+    fn next(&mut self, _worker: u32, _now: Nanos) -> Option<Request> {
+        self.pop()
+    }
+
+    fn finish(self) -> Ending {
+        Ending { returned: self.len() as u64, ..Ending::default() }
+    }
+}
+
+/// One scheduler's run with simulated workers.
+pub(super) struct Simulation<P> {
+    queue: P,
+    recording: Recording,
+    /// When each busy worker becomes free.
+    busy: BinaryHeap<Reverse<(Nanos, u32)>>,
+    idle: Vec<u32>,
+}
+
+impl<P: Passive> Simulation<P> {
+    pub(super) fn new(queue: P, workers: u32, recording: Recording) -> Simulation<P> {
+        let idle = (0..workers).rev().collect();
+        Simulation { queue, recording, busy: BinaryHeap::new(), idle }
+    }
+
+    /// Lets every worker that becomes free up to `moment` go on.
+    fn advance_to(&mut self, moment: Nanos) {
+        while let Some(Reverse((free, worker))) = self.busy.peek().copied() {
+            if free > moment {
+                return;
+            }
+            self.busy.pop();
+            self.give(worker, free);
+        }
+    }
+
+    fn give(&mut self, worker: u32, now: Nanos) {
+        let Some(request) = self.queue.next(worker, now) else {
+            self.idle.push(worker);
+            return;
+        };
+        let Request { tenant, cost, arrived, takes } = request;
+        self.recording.serve(&Service { at: now, wait: now.since(arrived), tenant, cost });
+        self.busy.push(Reverse((now.after(takes), worker)));
+    }
+}
+
+impl<P: Passive> Run for Simulation<P> {
+    fn offer(&mut self, request: Request, is_admitted: bool) {
+        let Request { tenant, cost, arrived, .. } = request;
+        self.advance_to(arrived);
+        let verdict =
+            if is_admitted { self.queue.submit(request) } else { Err(Reason::TooManyTenants) };
+        self.recording.offer(arrived, tenant, cost, verdict);
+        if verdict.is_ok() {
+            if let Some(worker) = self.idle.pop() {
+                self.give(worker, arrived);
+            }
+        }
+    }
+
+    fn finish(mut self: Box<Self>, malformed: u64) -> (JobCounts, SchedulerReport) {
+        self.advance_to(Nanos::MAX);
+        self.recording.malformed(malformed);
+        self.recording.finish(self.queue.finish())
+    }
+}

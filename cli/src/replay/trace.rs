@@ -1,0 +1,170 @@
+//! A log in two passes: surveyed first, then read again in order of time, neither time held whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::format::{self, Fault, Format, Wanted};
+use super::input::Source;
+use super::job::Jobs;
+use super::reorder::{Arrival, Floor, HELD_MAX, Reorder};
+use super::time::Moment;
+
+/// Malformed lines that are told one by one.
+const TOLD_MAX: usize = 3;
+/// What all readings but the first can fail with.
+const CHANGED: &str = "changed while it was read";
+
+/// A log that has been read once.
+#[derive(Debug)]
+pub(super) struct Trace {
+    source: Source,
+    format: Format,
+    wanted: Wanted,
+    pub(super) survey: Survey,
+}
+
+/// What the first reading found.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Survey {
+    /// In the order in which they first appear.
+    pub(super) tenants: Vec<Arc<str>>,
+    /// Each tenant's place in `tenants`.
+    places: HashMap<Arc<str>, u32>,
+    /// Each tenant's cost, in cost units.
+    pub(super) costs: Vec<u64>,
+    pub(super) jobs: u64,
+    pub(super) malformed: u64,
+    /// The first malformed lines, with their numbers.
+    pub(super) told: Vec<(u64, Fault)>,
+    /// The first and the last arrival; `first > last` without jobs.
+    pub(super) first: Moment,
+    pub(super) last: Moment,
+    bytes: u64,
+}
+
+impl Trace {
+    /// Reads the log for the first time.
+    pub(super) fn survey(
+        mut source: Source,
+        format: Option<Format>,
+        wanted: Wanted,
+    ) -> Result<Trace, String> {
+        let format = match format {
+            Some(format) => format,
+            None => detect(&mut source, &wanted)?,
+        };
+        let mut survey = Survey { first: Moment::MAX, last: Moment::MIN, ..Survey::default() };
+        let lines = source.lines(u64::MAX).map_err(unreadable)?;
+        let mut jobs = Jobs::new(lines, format, &wanted)?;
+        let mut floor = Floor::default();
+        while jobs.advance().map_err(unreadable)? {
+            let number = jobs.number();
+            match jobs.job() {
+                Ok(job) => {
+                    let at = floor.admit(job.at);
+                    survey.note(&job.tenant, at, job.cost);
+                }
+                Err(fault) => survey.malformed(number, fault),
+            }
+        }
+        survey.bytes = jobs.bytes_read();
+        Ok(Trace { source, format, wanted, survey })
+    }
+
+    /// Reads the log again and hands its jobs out in order of time. Returns how many lines were so
+    /// late that their time was moved.
+    pub(super) fn replay(&mut self, mut each: impl FnMut(Arrival)) -> Result<u64, String> {
+        let survey = &self.survey;
+        let lines = self.source.lines(survey.bytes).map_err(unreadable)?;
+        let mut jobs = Jobs::new(lines, self.format, &self.wanted)?;
+        let mut reorder = Reorder::new(HELD_MAX);
+        let (mut read, mut cost) = (0, 0);
+        while jobs.advance().map_err(unreadable)? {
+            let Ok(job) = jobs.job() else { continue };
+            let place = survey.places.get(&*job.tenant).ok_or(CHANGED)?;
+            read += 1;
+            cost += u64::from(job.cost);
+            reorder.push(job.at, *place, job.cost);
+            while let Some(arrival) = reorder.pop_due() {
+                each(arrival);
+            }
+        }
+        if (read, cost) != (survey.jobs, survey.cost()) {
+            return Err(CHANGED.to_owned());
+        }
+        while let Some(arrival) = reorder.pop() {
+            each(arrival);
+        }
+        Ok(reorder.late())
+    }
+}
+
+impl Survey {
+    fn note(&mut self, tenant: &str, at: Moment, cost: u32) {
+        let place = match self.places.get(tenant) {
+            Some(place) => *place,
+            None => self.add(tenant),
+        };
+        self.costs[place as usize] += u64::from(cost);
+        self.jobs += 1;
+        (self.first, self.last) = (self.first.min(at), self.last.max(at));
+    }
+
+    fn add(&mut self, tenant: &str) -> u32 {
+        let place =
+            u32::try_from(self.tenants.len()).expect("fewer than 2^32 tenants fit in memory");
+        let name: Arc<str> = tenant.into();
+        self.places.insert(Arc::clone(&name), place);
+        self.tenants.push(name);
+        self.costs.push(0);
+        place
+    }
+
+    fn malformed(&mut self, number: u64, fault: Fault) {
+        self.malformed += 1;
+        if self.told.len() < TOLD_MAX {
+            self.told.push((number, fault));
+        }
+    }
+
+    /// The cost of all jobs, in cost units.
+    pub(super) fn cost(&self) -> u64 {
+        self.costs.iter().sum()
+    }
+
+    /// What makes the log unfit for a replay.
+    pub(super) fn problem(&self) -> Option<String> {
+        let Survey { jobs, malformed, first, last, .. } = self;
+        if *malformed > *jobs {
+            let (line, fault) = self.told.first()?;
+            let all = jobs + malformed;
+            return Some(format!(
+                "{malformed} of {all} lines are malformed, more than half; line {line}: {fault}"
+            ));
+        }
+        if *jobs == 0 {
+            return Some("no jobs in it".to_owned());
+        }
+        let one_moment =
+            format!("all {jobs} jobs arrive at one moment: there is no time to replay");
+        (first == last).then_some(one_moment)
+    }
+}
+
+fn detect(source: &mut Source, wanted: &Wanted) -> Result<Format, String> {
+    let lines = source.lines(u64::MAX).map_err(unreadable)?;
+    let found = format::detect(lines, wanted).map_err(unreadable)?;
+    let mut lines = source.lines(u64::MAX).map_err(unreadable)?;
+    match found {
+        Some(format) => Ok(format),
+        None if lines.is_blank().map_err(unreadable)? => Err("no jobs in it".to_owned()),
+        None => {
+            Err("the format cannot be told from the first lines: say --format clf, csv or jsonl"
+                .to_owned())
+        }
+    }
+}
+
+fn unreadable(error: std::io::Error) -> String {
+    format!("cannot be read: {error}")
+}
