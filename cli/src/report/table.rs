@@ -4,6 +4,11 @@ use std::fmt::{self, Write};
 
 use super::{OTHER, Report, SchedulerReport, TenantRow, percentiles};
 
+/// A tenant is light when it offers at most this part of what the largest does.
+const LIGHT_PART: f64 = 0.1;
+/// Longest name that is shown whole, in characters.
+const NAME_CHARS: usize = 32;
+
 /// A light tenant's wait below which it is not worth a remark, milliseconds.
 const WAIT_FLOOR_MS: f64 = 0.001;
 
@@ -22,9 +27,16 @@ fn hot(scheduler: &SchedulerReport) -> Option<&TenantRow> {
     scheduler.tenants.first()
 }
 
-/// All tenants but the hot one that have a row of their own.
+/// The light tenants that have a row of their own.
 fn light(scheduler: &SchedulerReport) -> impl Iterator<Item = &TenantRow> {
-    scheduler.tenants.iter().skip(1).filter(|row| row.tenant != OTHER)
+    let hot = hot(scheduler).map_or(0.0, |row| row.offered_cost as f64);
+    let light = move |row: &&TenantRow| row.offered_cost as f64 <= LIGHT_PART * hot;
+    scheduler.tenants.iter().skip(1).filter(|row| row.tenant != OTHER).filter(light)
+}
+
+/// The row that all smaller tenants share, where there are any.
+fn others(scheduler: &SchedulerReport) -> Option<&TenantRow> {
+    scheduler.tenants.last().filter(|row| row.tenant == OTHER)
 }
 
 /// The light tenant with the smallest share of what it was entitled to; between equals, and where
@@ -40,25 +52,50 @@ fn light_p99(scheduler: &SchedulerReport) -> Option<f64> {
     light(scheduler).filter_map(|row| row.wait_ms.p99).reduce(f64::max)
 }
 
+/// One line of the table of tenants.
+struct Shown<'a> {
+    role: &'static str,
+    scheduler: &'static str,
+    row: &'a TenantRow,
+}
+
 fn write_tenants(out: &mut String, report: &Report) -> fmt::Result {
+    let shown = shown(report);
+    let names = shown.iter().map(|line| name(line.row).chars().count());
+    let width = names.max().unwrap_or(0).max(10);
     writeln!(
         out,
-        "{:<10} {:<12} {:<9} {:<10} {:>6} {:>10} {:>10} {:>10} {:>9}",
+        "{:<10} {:<12} {:<9} {:<width$} {:>6} {:>10} {:>10} {:>10} {:>9}",
         "tier", "", "scheduler", "tenant", "share", "p50 ms", "p99 ms", "p99.9 ms", "refused"
     )?;
-    for tier in tiers(report) {
-        for (name, scheduler) in &report.schedulers {
-            if let Some(row) = hot(scheduler).filter(|row| row.tier == tier) {
-                write_row(out, "hot", name, row)?;
-            }
-        }
-        for (name, scheduler) in &report.schedulers {
-            if let Some(row) = worst(light(scheduler).filter(|row| row.tier == tier)) {
-                write_row(out, "worst light", name, row)?;
-            }
-        }
-    }
+    shown.iter().try_for_each(|line| write_row(out, line, width))?;
     writeln!(out)
+}
+
+/// Of each tier the hot tenant, if it is its, and the worst light one; then all smaller ones.
+fn shown(report: &Report) -> Vec<Shown<'_>> {
+    let mut shown = Vec::new();
+    let mut show = |role, pick: &dyn Fn(&SchedulerReport) -> Option<&TenantRow>| {
+        let rows =
+            report.schedulers.iter().filter_map(|(name, report)| Some((name, pick(report)?)));
+        shown.extend(rows.map(|(scheduler, row)| Shown { role, scheduler, row }));
+    };
+    for tier in tiers(report) {
+        show("hot", &|scheduler| hot(scheduler).filter(|row| row.tier == tier));
+        show("worst light", &|scheduler| worst(light(scheduler).filter(|row| row.tier == tier)));
+    }
+    show("all smaller", &others);
+    shown
+}
+
+/// A tenant's name on one line and not too long, whatever a log calls it.
+fn name(row: &TenantRow) -> String {
+    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut name: String = row.tenant.chars().map(printable).take(NAME_CHARS).collect();
+    if row.tenant.chars().count() > NAME_CHARS {
+        name.push_str("...");
+    }
+    name
 }
 
 /// The tiers that occur, the lightest first.
@@ -71,14 +108,15 @@ fn tiers(report: &Report) -> Vec<&str> {
     tiers.into_iter().map(|(_, tier)| tier).filter(|tier| seen.insert(*tier)).collect()
 }
 
-fn write_row(out: &mut String, role: &str, scheduler: &str, row: &TenantRow) -> fmt::Result {
+fn write_row(out: &mut String, line: &Shown<'_>, width: usize) -> fmt::Result {
+    let Shown { role, scheduler, row } = line;
     writeln!(
         out,
-        "{:<10} {:<12} {:<9} {:<10} {:>6} {:>10} {:>10} {:>10} {:>9}",
+        "{:<10} {:<12} {:<9} {:<width$} {:>6} {:>10} {:>10} {:>10} {:>9}",
         row.tier,
         role,
         scheduler,
-        row.tenant,
+        name(row),
         number(row.share_ratio, 3),
         number(row.wait_ms.p50, 1),
         number(row.wait_ms.p99, 1),
@@ -146,16 +184,25 @@ fn write_shares(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport
 }
 
 fn write_waits(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
-    let (Some(with), Some(without)) = (light_p99(fair), light_p99(fifo)) else {
-        return Ok(());
-    };
+    let of = |scheduler| others(scheduler).and_then(|row| row.wait_ms.p99);
+    let p99s = [(of(fair), of(fifo)), (light_p99(fair), light_p99(fifo))];
+    let whose = ["the tenants below the largest hundred, taken together,", "each light tenant"];
+    for (whose, p99) in whose.into_iter().zip(p99s) {
+        if let (Some(with), Some(without)) = p99 {
+            write_wait(out, whose, with, without)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_wait(out: &mut String, whose: &str, with: f64, without: f64) -> fmt::Result {
     let factor = without.max(WAIT_FLOOR_MS) / with.max(WAIT_FLOOR_MS);
     let (factor, verdict) =
         if factor >= 1.0 { (factor, "shorter") } else { (1.0 / factor, "longer") };
     writeln!(
         out,
-        "Served jobs of light tenants waited up to {with:.1} ms under fair and {without:.1} ms under fifo (worst \
-         p99): {factor:.1} times {verdict}."
+        "99 of 100 served jobs of {whose} waited at most {with:.1} ms under fair and {without:.1} ms \
+         under fifo: {factor:.1} times {verdict}."
     )
 }
 
@@ -171,7 +218,7 @@ fn write_hot(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -
         out,
         "Tenant {}, the largest, took {:.0} % of the capacity under fair and {:.0} % under fifo; fair gave \
          it {} of its fair share.",
-        with.tenant,
+        name(with),
         percent(with, fair),
         percent(without, fifo),
         with.share_ratio.map_or("an unjudged part".to_owned(), |r| format!("{:.0} %", r * 100.0)),
@@ -208,7 +255,7 @@ mod tests {
             tier: tier.to_owned(),
             weight: if tier == "scale" { 2.0 } else { 1.0 },
             jobs: 100,
-            offered_cost: 100,
+            offered_cost: if tenant == "hot" { 1_000 } else { 100 },
             served_cost: 50,
             entitled_cost: 60.0,
             share_ratio: share,
@@ -238,13 +285,31 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_light_tenant_of_each_tier_is_shown_and_never_the_shared_row() {
+    fn the_worst_light_tenant_of_each_tier_is_shown_and_the_shared_row_by_itself() {
         let text = render(&report(scheduler(1.0, 2.0), scheduler(0.1, 900.0)));
         let starter: Vec<&str> = text.lines().filter(|line| line.starts_with("starter")).collect();
         assert_eq!(starter.len(), 2, "{text}");
         assert!(starter.iter().all(|line| line.contains("light-2")), "{text}");
         assert!(text.lines().filter(|line| line.contains(" hot ")).count() >= 2, "{text}");
-        assert!(!text.contains(OTHER));
+        let shared: Vec<&str> = text.lines().filter(|line| line.contains(OTHER)).collect();
+        assert!(shared.len() == 2 && shared.iter().all(|line| line.contains("all smaller")));
+    }
+
+    #[test]
+    fn a_tenant_that_asks_for_much_is_not_light() {
+        let mut fair = scheduler(1.0, 2.0);
+        fair.tenants[2].offered_cost = 101;
+        let names: Vec<&str> = light(&fair).map(|row| row.tenant.as_str()).collect();
+        assert_eq!(names, ["light-1"]);
+    }
+
+    #[test]
+    fn a_name_from_a_log_stays_on_its_line() {
+        let mut fair = scheduler(1.0, 2.0);
+        fair.tenants[0].tenant = format!("a\u{1b}[2J\n{}", "x".repeat(300));
+        let text = render(&report(fair, scheduler(0.1, 900.0)));
+        assert!(!text.contains('\u{1b}') && text.lines().all(|line| line.chars().count() < 200));
+        assert!(text.contains("xxx..."), "{text}");
     }
 
     #[test]
