@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod progress;
 mod replay;
 mod report;
 mod schedulers;
@@ -29,7 +30,7 @@ enum Command {
     /// Shows a noisy neighbour beside light tenants.
     Demo(demo::DemoArgs),
     /// Replays a real log: who would have waited how long?
-    Replay(replay::ReplayArgs),
+    Replay(Box<replay::ReplayArgs>),
 }
 
 fn main() -> ExitCode {

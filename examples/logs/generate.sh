@@ -3,7 +3,7 @@
 #
 #   examples/logs/generate.sh 400 > examples/logs/access-small.log
 #
-# 25 requests a second from 06:00 on. Clients of 198.51.100.0/24 ask for pages, the lower their number
+# 25 requests a second from 06:00 on, for two weeks at most (30 million lines). Clients of 198.51.100.0/24 ask for pages, the lower their number
 # the more often; half of the time 203.0.113.66 crawls large files beside them, four requests in five.
 # One line in fifty is written two seconds late.
 exec awk -v lines="${1:-400}" '
@@ -12,8 +12,9 @@ function random() {            # Park and Miller, exact in double precision
     return state / 2147483647
 }
 function line(at, host, path, bytes, agent) {
-    return sprintf("%s - - [17/May/2026:%02d:%02d:%02d +0000] \"GET %s HTTP/1.1\" 200 %d \"-\" \"%s\"", \
-        host, 6 + int(at / 3600) % 18, int(at / 60) % 60, at % 60, path, bytes, agent)
+    at += 6 * 3600
+    return sprintf("%s - - [%d/May/2026:%02d:%02d:%02d +0000] \"GET %s HTTP/1.1\" 200 %d \"-\" \"%s\"", \
+        host, 17 + int(at / 86400), int(at / 3600) % 24, int(at / 60) % 60, at % 60, path, bytes, agent)
 }
 BEGIN {
     state = 2026

@@ -10,15 +10,16 @@
 
 mod arrivals;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairlane::{Nanos, Policy};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use self::arrivals::{LIGHT_TENANTS, Load};
+use crate::progress;
 use crate::report::{JobCounts, Recording, Report, SchedulerReport, Tape, json, table};
 use crate::schedulers::{Bounds, Fair, Fifo, Leftovers, Request, Scheduler, sleep_until};
 
@@ -116,7 +117,7 @@ fn heading(seconds: u32, workers: u32) -> String {
 fn compare(seconds: u32, workers: u32) -> Result<Report, String> {
     let policy = Policy::default();
     let load = Load::new(&policy, workers, seconds);
-    let bar = progress_bar();
+    let bar = progress::bar(2 * STEPS);
 
     bar.set_message("fifo");
     let tape = new_tape(workers);
@@ -134,15 +135,6 @@ fn compare(seconds: u32, workers: u32) -> Result<Report, String> {
 
 fn new_tape(workers: u32) -> Arc<Tape> {
     Arc::new(Tape::new(Instant::now() + START_LEAD, workers as usize))
-}
-
-/// A bar for both runs on stderr, or none where nobody would see it.
-fn progress_bar() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{msg:5} {wide_bar} {percent:>3} % {eta:>4} left");
-    ProgressBar::new(2 * STEPS).with_style(style.expect("the template is well-formed"))
 }
 
 /// Offers the whole load on time and reports what became of it.

@@ -37,6 +37,11 @@ impl Source {
         Ok(Source { file })
     }
 
+    /// Its length in bytes, at this moment.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        self.file.metadata().map(|file| file.len())
+    }
+
     /// The lines from the beginning, up to `bytes_max` bytes: a log that still grows is read as it
     /// was at the first reading.
     pub(super) fn lines(&mut self, bytes_max: u64) -> io::Result<Lines<io::Take<&File>>> {

@@ -55,7 +55,7 @@ fn prepare(args: &ReplayArgs) -> Result<(Survey, Setup, Replayed), String> {
     let shown = args.shown_trace();
     let in_trace = |problem: String| format!("{shown}: {problem}");
     let source = Source::open(&args.trace).map_err(in_trace)?;
-    let mut trace = Trace::survey(source, format, wanted).map_err(in_trace)?;
+    let mut trace = Trace::survey(source, format, wanted, setup.readings()).map_err(in_trace)?;
     if let Some(problem) = trace.survey.problem() {
         return Err(in_trace(problem));
     }

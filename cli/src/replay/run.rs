@@ -38,6 +38,19 @@ pub(super) struct Setup {
     pub(super) is_live: bool,
 }
 
+impl Setup {
+    /// How many schedulers share a reading: in virtual time all, in real time each has the machine
+    /// for itself.
+    fn at_once(&self) -> usize {
+        if self.is_live { 1 } else { self.schedulers.names().len() }
+    }
+
+    /// How often the log is read.
+    pub(super) fn readings(&self) -> u64 {
+        1 + (self.schedulers.names().len() / self.at_once()) as u64
+    }
+}
+
 /// Which schedulers the jobs go through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Schedulers {
@@ -80,10 +93,7 @@ pub(super) fn replay(trace: &mut Trace, setup: &Setup) -> Result<Replayed, Strin
     let scale = Scale::new(&trace.survey, setup)?;
     let mut finished = Vec::new();
     let mut late = 0;
-    // In virtual time one reading feeds all; in real time each has the machine for itself.
-    let names = setup.schedulers.names();
-    let at_once = if setup.is_live { 1 } else { names.len() };
-    for names in names.chunks(at_once) {
+    for names in setup.schedulers.names().chunks(setup.at_once()) {
         let runs = names.iter().map(|name| start(name, &trace.survey, setup, &scale));
         let mut runs = runs.collect::<Result<Vec<Box<dyn Run>>, String>>()?;
         let tenants_max = setup.policy.tenants_max();

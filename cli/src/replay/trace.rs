@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use indicatif::ProgressBar;
+
 use super::format::{self, Fault, Format, Wanted};
 use super::input::Source;
 use super::job::Jobs;
 use super::reorder::{Arrival, Floor, HELD_MAX, Reorder};
 use super::time::Moment;
+use crate::progress;
 
 /// Malformed lines that are told one by one.
 const TOLD_MAX: usize = 3;
+/// Lines between two looks at how far a reading has come.
+const LOOK_EVERY: u64 = 1 << 12;
 /// What all readings but the first can fail with.
 const CHANGED: &str = "changed while it was read";
 
@@ -21,6 +26,8 @@ pub(super) struct Trace {
     format: Format,
     wanted: Wanted,
     pub(super) survey: Survey,
+    /// In bytes, over all readings.
+    bar: ProgressBar,
 }
 
 /// What the first reading found.
@@ -43,17 +50,19 @@ pub(super) struct Survey {
 }
 
 impl Trace {
-    /// Reads the log for the first time.
+    /// Reads the log for the first of `readings` times.
     pub(super) fn survey(
         mut source: Source,
         format: Option<Format>,
         wanted: Wanted,
+        readings: u64,
     ) -> Result<Trace, String> {
         let format = match format {
             Some(format) => format,
             None => detect(&mut source, &wanted)?,
         };
         let mut survey = Survey { first: Moment::MAX, last: Moment::MIN, ..Survey::default() };
+        let bar = progress::bar(source.bytes().map_err(unreadable)?.saturating_mul(readings));
         let lines = source.lines(u64::MAX).map_err(unreadable)?;
         let mut jobs = Jobs::new(lines, format, &wanted)?;
         let mut floor = Floor::default();
@@ -66,9 +75,12 @@ impl Trace {
                 }
                 Err(fault) => survey.malformed(number, fault),
             }
+            if number % LOOK_EVERY == 0 {
+                bar.set_position(jobs.bytes_read());
+            }
         }
         survey.bytes = jobs.bytes_read();
-        Ok(Trace { source, format, wanted, survey })
+        Ok(Trace { source, format, wanted, survey, bar })
     }
 
     /// Reads the log again and hands its jobs out in order of time. Returns how many lines were so
@@ -79,6 +91,7 @@ impl Trace {
         let mut jobs = Jobs::new(lines, self.format, &self.wanted)?;
         let mut reorder = Reorder::new(HELD_MAX);
         let (mut read, mut cost) = (0, 0);
+        let before = self.bar.position();
         while jobs.advance().map_err(unreadable)? {
             let Ok(job) = jobs.job() else { continue };
             let place = survey.places.get(&*job.tenant).ok_or(CHANGED)?;
@@ -87,6 +100,9 @@ impl Trace {
             reorder.push(job.at, *place, job.cost);
             while let Some(arrival) = reorder.pop_due() {
                 each(arrival);
+            }
+            if read % LOOK_EVERY == 0 {
+                self.bar.set_position(before + jobs.bytes_read());
             }
         }
         if (read, cost) != (survey.jobs, survey.cost()) {

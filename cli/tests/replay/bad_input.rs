@@ -33,7 +33,7 @@ fn a_log_that_cannot_be_opened_is_named() {
 fn a_log_without_permission_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let log = file(two_jobs());
-    log.as_file().set_permissions(std::fs::Permissions::from_mode(0)).unwrap();
+    log.as_file().set_permissions(std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(log.path()).is_ok() {
         println!("skipped: permissions do not hold for this user");
         return;

@@ -85,7 +85,7 @@ pub(super) struct Records<R> {
 
 enum Parser {
     Clf(Clf),
-    Csv(Csv),
+    Csv(Box<Csv>),
     Jsonl(Jsonl),
 }
 
@@ -98,7 +98,7 @@ impl<R: Read> Records<R> {
     ) -> Result<Records<R>, String> {
         let parser = match format {
             Format::Clf => Parser::Clf(Clf::new(wanted)?),
-            Format::Csv => Parser::Csv(Csv::new(&mut lines, wanted)?),
+            Format::Csv => Parser::Csv(Box::new(Csv::new(&mut lines, wanted)?)),
             Format::Jsonl => Parser::Jsonl(Jsonl::new(wanted)),
         };
         Ok(Records { lines, parser, number: 0, step: Step::End })
