@@ -71,7 +71,7 @@ pub(crate) struct ReplayArgs {
     policy: Option<PathBuf>,
 
     /// Workers, 1 to 1024.
-    #[arg(long, value_name = "N", default_value = "2", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "2", allow_hyphen_values = true)]
     workers: String,
 
     /// Cost units per second that all workers do together, 1 to 10^9.
@@ -79,12 +79,12 @@ pub(crate) struct ReplayArgs {
         long,
         value_name = "COST_PER_SECOND",
         default_value = "10000",
-        allow_negative_numbers = true
+        allow_hyphen_values = true
     )]
     capacity: String,
 
     /// Cost offered per second as a multiple of the capacity, 0.001 to 1000.
-    #[arg(long, value_name = "RATIO", default_value = "1.5", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATIO", default_value = "1.5", allow_hyphen_values = true)]
     load: String,
 
     /// fair (the engine), fifo, or both.

@@ -154,3 +154,81 @@ impl<P: Passive> Run for Simulation<P> {
         self.recording.finish(self.queue.finish())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedulers::Bounds;
+    use fairlane::Weight;
+
+    const WORKERS: u32 = 2;
+
+    fn tenants() -> Vec<TenantInfo> {
+        let tenant = |name: &str| TenantInfo {
+            name: name.to_owned(),
+            tier: "starter".to_owned(),
+            weight: Weight::ONE,
+        };
+        vec![tenant("a"), tenant("b")]
+    }
+
+    /// A hundred jobs, every fourth of tenant 1, arriving twice as fast as two workers serve.
+    fn run(queue: impl Passive) -> (JobCounts, SchedulerReport) {
+        let recording = Recording::new(tenants(), Nanos(1));
+        let mut run = Box::new(Simulation::new(queue, WORKERS, recording));
+        for job in 0..100 {
+            let (arrived, tenant) = (Nanos(job * 1_000_000), u32::from(job % 4 == 0));
+            run.offer(Request { tenant, cost: 1, arrived, takes: Nanos(4_000_000) }, true);
+        }
+        run.finish(0)
+    }
+
+    fn fifo() -> FifoQueue {
+        FifoQueue::new(Bounds { tenant_max: vec![1_000; 2], engine_max: 1_000 })
+    }
+
+    #[test]
+    fn workers_are_never_idle_beside_a_job() {
+        let fair = PassiveFair::new(WORKERS, Policy::default(), tenants()).unwrap();
+        for (name, (jobs, report)) in [("fair", run(fair)), ("fifo", run(fifo()))] {
+            assert_eq!((jobs.dispatched, jobs.lost, jobs.returned), (100, 0, 0), "{name}");
+            // The last of a hundred jobs of 4 ms on two workers, less the wait for the second job,
+            // begins at 196 ms or 197 ms.
+            let seconds = 100.0 / report.throughput_per_s;
+            assert!((0.196..=0.197).contains(&seconds), "{name}: {seconds}");
+        }
+    }
+
+    #[test]
+    fn a_worker_takes_one_job_at_a_time_and_the_oldest_from_a_fifo() {
+        let (_, report) = run(fifo());
+        // Job 99 arrives at 99 ms and begins when 98 others are done, two every 4 ms.
+        let longest = report.tenants.iter().filter_map(|row| row.wait_ms.max).fold(0.0, f64::max);
+        assert!((97.0..=98.1).contains(&longest), "{longest}");
+    }
+
+    /// A queue that drops every tenth job.
+    struct Forgetful(FifoQueue, u32);
+
+    impl Passive for Forgetful {
+        fn submit(&mut self, request: Request) -> Result<(), Reason> {
+            self.1 += 1;
+            if self.1 % 10 == 0 { Ok(()) } else { self.0.submit(request) }
+        }
+
+        fn next(&mut self, worker: u32, now: Nanos) -> Option<Request> {
+            self.0.next(worker, now)
+        }
+
+        fn finish(self) -> Ending {
+            self.0.finish()
+        }
+    }
+
+    #[test]
+    fn a_scheduler_that_loses_jobs_is_found_out() {
+        // Negative control of the count.
+        let (jobs, _) = run(Forgetful(fifo(), 0));
+        assert_eq!((jobs.lost, jobs.dispatched), (10, 90));
+    }
+}

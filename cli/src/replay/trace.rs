@@ -184,3 +184,54 @@ fn detect(source: &mut Source, wanted: &Wanted) -> Result<Format, String> {
 fn unreadable(error: std::io::Error) -> String {
     format!("cannot be read: {error}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::format::CostFrom;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use tempfile::NamedTempFile;
+
+    fn trace(file: &NamedTempFile) -> Trace {
+        let wanted = Wanted { tenant: None, time: None, cost: CostFrom::Default };
+        Trace::survey(Source::open(file.path()).unwrap(), None, wanted, 2).unwrap()
+    }
+
+    fn log(text: &str) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn both_readings_see_the_same_jobs_in_order_of_time() {
+        let file = log("tenant,time,cost\nb,100,3\na,70,2\nx,y,z\nb,90,1\n");
+        let mut trace = trace(&file);
+        let survey = &trace.survey;
+        assert_eq!((survey.jobs, survey.malformed, survey.cost()), (3, 1, 6));
+        assert_eq!((survey.first, survey.last), (70_000_000_000, 100_000_000_000));
+        assert_eq!(survey.costs, [4, 2]);
+        for _ in 0..2 {
+            let mut seen = Vec::new();
+            let late = trace.replay(|arrival| seen.push((arrival.tenant, arrival.cost))).unwrap();
+            assert_eq!((seen, late), (vec![(1, 2), (0, 1), (0, 3)], 0));
+        }
+    }
+
+    #[test]
+    fn a_log_that_grows_is_read_as_it_was_and_one_that_changes_is_refused() {
+        let text = "tenant,time,cost\na,1,5\nb,2,5\n";
+        let file = log(text);
+        let mut trace = trace(&file);
+        let mut writer = OpenOptions::new().append(true).open(file.path()).unwrap();
+        writer.write_all(b"c,3,5\n").unwrap();
+        let mut jobs = 0;
+        assert_eq!(trace.replay(|_| jobs += 1), Ok(0));
+        assert_eq!(jobs, 2);
+        for other in ["tenant,time,cost\na,1,5\nb,2,6\n", "tenant,time,cost\na,1,5\nc,2,5\n", ""] {
+            std::fs::write(file.path(), other).unwrap();
+            assert!(trace.replay(|_| ()).is_err(), "{other}");
+        }
+    }
+}

@@ -88,6 +88,8 @@ fn flags_out_of_range_are_refused_with_their_range() {
         ("--load", "-1"),
         ("--load", "-0.5"),
         ("--load", "inf"),
+        ("--load", "-inf"),
+        ("--load", "--json"),
         ("--load", "1001"),
         ("--load", "half"),
         ("--load", ""),
