@@ -1,0 +1,157 @@
+//! fairlane, through its public API: `submit` or `submit_batch`, and a worker that pulls.
+
+use super::{BASE_QUANTUM, BATCH, Entry, Exit, Parking, Payload, Setup, Sleeper, System, Weights};
+use crate::harness::{Contestant, Finish, Start, Tally, consume, pause};
+use fairlane::{Engine, Job, Policy, Tenant, Weight, Worker};
+use std::time::{Duration, Instant};
+
+pub(crate) const NAME: &str = "fairlane";
+pub(crate) const BATCHES: &str = "fairlane, batches of 64";
+
+/// Statistics are on, as in every engine.
+pub(crate) struct Fairlane {
+    engine: Engine<Payload>,
+    tenants: Vec<Tenant>,
+}
+
+impl Fairlane {
+    /// An engine with one worker place, whose tenants are known.
+    pub(crate) fn new(setup: &Setup) -> Fairlane {
+        let engine = Engine::builder().policy(policy(setup)).workers(1).build();
+        let engine = engine.expect("1 worker is in range");
+        let tier = |k: usize| match setup.weights {
+            Weights::Tiers => ["starter", "growth", "scale"][k % 3],
+            Weights::Each(_) => "starter",
+        };
+        let tenants = (0..setup.tenants)
+            .map(|k| engine.tenant(&name(k), tier(k)).expect("the table has room for all"))
+            .collect();
+        Fairlane { engine, tenants }
+    }
+}
+
+fn name(tenant: usize) -> String {
+    format!("tenant-{tenant}")
+}
+
+fn policy(setup: &Setup) -> Policy {
+    let capacity = setup.capacity as u32;
+    let mut policy = Policy::builder()
+        .queue_max(capacity)
+        .default_queue_max(capacity.min(1_048_576))
+        .tenants_max(setup.tenants as u32)
+        .base_quantum(BASE_QUANTUM);
+    if let Weights::Each(weights) = &setup.weights {
+        for (tenant, &weight) in weights.iter().enumerate() {
+            let weight = Weight::new(f64::from(weight)).expect("weights are 1..=1000");
+            policy = policy.tenant_weight(name(tenant), weight);
+        }
+    }
+    policy.build().expect("the sizes are in range")
+}
+
+impl System for Fairlane {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn entry(&self) -> impl Entry {
+        Submit(self)
+    }
+
+    fn exit(&self) -> impl Exit {
+        Pull(self.engine.worker().expect("the only worker place is free"))
+    }
+}
+
+impl Parking for Fairlane {
+    fn sleeper(&self) -> impl Sleeper {
+        Pull(self.engine.worker().expect("the only worker place is free"))
+    }
+}
+
+struct Submit<'a>(&'a Fairlane);
+
+impl Entry for Submit<'_> {
+    #[inline]
+    fn offer(&mut self, tenant: u32, cost: u32, payload: Payload) -> bool {
+        let Fairlane { engine, tenants } = self.0;
+        engine.submit(tenants[tenant as usize], Job::new(payload).cost(cost)).is_ok()
+    }
+}
+
+struct Pull(Worker<Payload>);
+
+impl Exit for Pull {
+    #[inline]
+    fn take(&mut self, most: usize, sink: &mut impl FnMut(Payload)) -> usize {
+        let mut taken = 0;
+        for grant in self.0.next_batch(most) {
+            taken += 1;
+            sink(grant.into_payload());
+        }
+        taken
+    }
+}
+
+impl Sleeper for Pull {
+    fn wait(&mut self, limit: Duration, sink: &mut impl FnMut(Payload)) -> usize {
+        let mut taken = 0;
+        for grant in self.0.wait_batch(1, limit) {
+            taken += 1;
+            sink(grant.into_payload());
+        }
+        taken
+    }
+}
+
+/// The same with a producer that hands over 64 jobs of one tenant at a time.
+pub(crate) struct Batches(Fairlane);
+
+impl Batches {
+    /// As [`Fairlane::new`].
+    pub(crate) fn new(setup: &Setup) -> Batches {
+        Batches(Fairlane::new(setup))
+    }
+
+    fn submit(&self, tenant: u32, jobs: Vec<Job<Payload>>) {
+        let tenant = self.0.tenants[tenant as usize];
+        let mut batch = self.0.engine.submit_batch(tenant, jobs);
+        while !batch.refused.is_empty() {
+            pause();
+            batch = self.0.engine.submit_batch(tenant, batch.refused);
+        }
+    }
+}
+
+/// The jobs in batches: all of a batch are the first one's tenant's.
+fn batches(order: &[u32]) -> impl Iterator<Item = impl Iterator<Item = Payload>> {
+    order.chunks(BATCH).zip(0u64..).map(|(chunk, batch)| {
+        let first = batch * BATCH as u64;
+        let numbers = first..first + chunk.len() as u64;
+        numbers.map(|number| Payload { number, tenant: u64::from(chunk[0]) })
+    })
+}
+
+impl Contestant for Batches {
+    fn name(&self) -> &'static str {
+        BATCHES
+    }
+
+    fn expected(&self, order: &[u32]) -> Tally {
+        batches(order).flatten().collect()
+    }
+
+    fn produce(&self, order: &[u32], start: &Start<'_>) -> Instant {
+        let begin = start.wait();
+        for batch in batches(order) {
+            let jobs: Vec<_> = batch.map(Job::new).collect();
+            self.submit(jobs[0].payload().tenant as u32, jobs);
+        }
+        begin
+    }
+
+    fn consume(&self, jobs: u64, start: &Start<'_>) -> Finish {
+        consume(&mut self.0.exit(), jobs, start)
+    }
+}
