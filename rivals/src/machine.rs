@@ -12,6 +12,8 @@ pub(crate) struct Machine {
     kernel: String,
     /// The first core's frequency governor, where it can be read.
     governor: Option<String>,
+    /// Load average of the last minute: what else ran before the first figure.
+    load: Option<f64>,
     /// The checkout's commit, `-dirty` with local changes; "unknown" outside a checkout.
     commit: String,
 }
@@ -28,17 +30,20 @@ impl Machine {
             cores: cores(),
             kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_owned()),
             governor: line(GOVERNOR),
+            load: line("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
             commit: commit().unwrap_or_else(|| "unknown".to_owned()),
         }
     }
 
     /// One line each for the head of the table.
     pub(crate) fn lines(&self) -> String {
-        let Machine { cpu, cores, kernel, governor, commit } = self;
+        let Machine { cpu, cores, kernel, governor, load, commit } = self;
         let os = std::env::consts::OS;
         let governor = governor.as_deref().unwrap_or("not readable");
+        let load = load.map_or("not readable".to_owned(), |load| load.to_string());
         format!(
-            "machine: {cpu}, {cores} cores, {os} {kernel}, governor {governor}\ncommit: {commit}\n{RUSTC}"
+            "machine: {cpu}, {cores} cores, {os} {kernel}, governor {governor}, load {load}\n\
+             commit: {commit}\n{RUSTC}"
         )
     }
 
@@ -46,7 +51,7 @@ impl Machine {
     pub(crate) fn json(&self) -> [(&'static str, Value); 3] {
         let machine = json!({
             "cpu": self.cpu, "cores": self.cores, "os": std::env::consts::OS,
-            "kernel": self.kernel, "governor": self.governor,
+            "kernel": self.kernel, "governor": self.governor, "load_1m": self.load,
         });
         [("machine", machine), ("commit", json!(self.commit)), ("rustc", json!(RUSTC))]
     }

@@ -13,6 +13,8 @@ use clap::Parser;
 use machine::Machine;
 use report::Row;
 use serde_json::{Map, Value, json};
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use workloads::{Context, Workload};
 
@@ -36,7 +38,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
     /// Jobs a round of the throughput workloads; the others take a part of it.
-    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     jobs: u32,
     /// Numbers of tenants instead of those of W1 to W4, W12 and solo; runs W3 if no workload is
     /// chosen.
@@ -47,8 +49,7 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.list {
-        workloads::ALL.iter().for_each(|w| println!("{:<8}{}", w.name, w.question));
-        return ExitCode::SUCCESS;
+        return finish(list());
     }
     let chosen = chosen_workloads(&options).and_then(|list| Ok((list, context(&options)?)));
     let (chosen, context) = match chosen {
@@ -58,13 +59,26 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options, &chosen, &context) {
+    finish(run(&options, &chosen, &context))
+}
+
+fn finish(outcome: Result<(), String>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("{problem}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints to standard output, which may be a pipe that someone has closed.
+fn print(text: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{text}").map_err(|error| format!("cannot print: {error}"))
+}
+
+fn list() -> Result<(), String> {
+    workloads::ALL.iter().try_for_each(|w| print(format_args!("{:<8}{}", w.name, w.question)))
 }
 
 fn chosen_workloads(options: &Options) -> Result<Vec<&'static Workload>, String> {
@@ -99,18 +113,19 @@ fn run(options: &Options, chosen: &[&Workload], context: &Context) -> Result<(),
     // Read first: a pinned thread would see its own core only.
     let machine = Machine::read();
     if !options.json {
-        println!("{}", machine.lines());
+        print(machine.lines())?;
     }
     let mut rows = Vec::new();
     for workload in chosen {
         let measured = (workload.run)(context)?;
         if !options.json {
-            println!("\n{}: {}\n{}", workload.name, workload.question, report::table(&measured));
+            let table = report::table(&measured);
+            print(format_args!("\n{}: {}\n{table}", workload.name, workload.question))?;
         }
         rows.extend(measured);
     }
     if options.json {
-        println!("{}", document(options, &machine, &rows));
+        print(document(options, &machine, &rows))?;
     }
     Ok(())
 }

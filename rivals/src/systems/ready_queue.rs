@@ -4,8 +4,8 @@
 use super::{Entry, Exit, Payload, Setup, System};
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 pub(crate) const NAME: &str = "ArrayQueue per tenant";
 /// Smallest bound of one tenant: with fewer slots a tenant that gets two jobs in a row is refused.
@@ -115,11 +115,19 @@ impl Take<'_> {
         if !lane.jobs.is_empty() {
             return self.system.schedule(at);
         }
-        lane.scheduled.store(false, SeqCst);
-        // A job that came in between saw the lane scheduled: look again.
-        fence(SeqCst);
+        // A producer that saw the lane scheduled swapped before this does, so its job is seen now.
+        lane.scheduled.swap(false, AcqRel);
         if !lane.jobs.is_empty() && !lane.scheduled.swap(true, AcqRel) {
             self.system.schedule(at);
+        }
+    }
+}
+
+impl Drop for Take<'_> {
+    /// A lane whose turn was cut short is in no queue; the next consumer has to find it.
+    fn drop(&mut self) {
+        if let Some(at) = self.turn {
+            self.leave(at);
         }
     }
 }

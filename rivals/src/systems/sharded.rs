@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 pub(crate) const NAME: &str = "sharded mutex DRR";
-/// Four per core of the machine this was written on.
+/// Enough that two threads seldom want the same one.
 const SHARDS_MAX: usize = 8;
 
 /// Tenant `k` is in shard `k` modulo the number of shards; each has its part of the room.
