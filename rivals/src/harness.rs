@@ -4,7 +4,7 @@ use crate::systems::{BATCH, Entry, Exit, Payload, System};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, OnceLock};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Fruitless attempts after which a consumer believes that nothing is left. A single one is not
 /// enough: a round of firq-core that only refills balances finds nothing either.
@@ -41,6 +41,39 @@ pub(crate) fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         work()
     };
     thread::scope(|scope| scope.spawn(pinned).join()).expect("the work does not panic")
+}
+
+/// How long this thread has run. Time in which the system ran others on its core does not count.
+#[cfg(target_os = "linux")]
+pub(crate) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// How long it is since the first call: here the system does not say how long a thread has run.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn thread_time() -> Duration {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
+}
+
+/// A moment of a thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    at: Instant,
+    ran: Duration,
+}
+
+impl Moment {
+    fn now() -> Moment {
+        Moment { at: Instant::now(), ran: thread_time() }
+    }
+
+    /// The part of the time since `begin` in which the thread ran, up to 1.
+    fn on_core_since(&self, begin: &Moment) -> f64 {
+        let (ran, passed) = (self.ran - begin.ran, self.at.duration_since(begin.at));
+        (ran.as_secs_f64() / passed.as_secs_f64().max(1e-9)).min(1.0)
+    }
 }
 
 /// What went in or came out: how many, and sums that a lost, doubled or altered job changes.
@@ -93,16 +126,27 @@ pub(crate) struct Start<'a> {
 
 impl Start<'_> {
     /// Waits for the other thread; when it came.
-    pub(crate) fn wait(&self) -> Instant {
+    pub(crate) fn wait(&self) -> Moment {
         self.barrier.wait();
-        Instant::now()
+        Moment::now()
     }
 }
 
-/// What came out, and when the last expected job did.
+/// What came out, from when on it was looked for, and when the last expected job came.
 pub(crate) struct Finish {
     tally: Tally,
-    at: Instant,
+    begin: Moment,
+    end: Moment,
+}
+
+/// One run of one system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// From the first offer to the last job's coming out.
+    pub(crate) seconds: f64,
+    /// The part of that time in which the producer and the consumer ran, the smaller of the two.
+    /// Both spin, so below 1 others used their cores.
+    pub(crate) on_core: f64,
 }
 
 /// A system as a round uses it: one call for all jobs of a run.
@@ -112,7 +156,7 @@ pub(crate) trait Contestant: Sync {
     /// What has to come out.
     fn expected(&self, order: &[u32]) -> Tally;
     /// Puts all jobs in; when it began.
-    fn produce(&self, order: &[u32], start: &Start<'_>) -> Instant;
+    fn produce(&self, order: &[u32], start: &Start<'_>) -> Moment;
     /// Takes all jobs out.
     fn consume(&self, jobs: u64, start: &Start<'_>) -> Finish;
 }
@@ -127,7 +171,7 @@ impl<S: System> Contestant for S {
     }
 
     #[inline(never)]
-    fn produce(&self, order: &[u32], start: &Start<'_>) -> Instant {
+    fn produce(&self, order: &[u32], start: &Start<'_>) -> Moment {
         let mut entry = self.entry();
         let begin = start.wait();
         for (&tenant, payload) in order.iter().zip(payloads(order)) {
@@ -149,7 +193,7 @@ impl<S: System> Contestant for S {
 pub(crate) fn consume(exit: &mut impl Exit, jobs: u64, start: &Start<'_>) -> Finish {
     let mut tally = Tally::default();
     let mut empty_looks = 0;
-    start.wait();
+    let begin = start.wait();
     while tally.jobs < jobs && empty_looks < EMPTY_LOOKS {
         let last = start.done.load(Ordering::Acquire);
         if exit.take(BATCH, &mut |payload| tally.add(payload)) == 0 {
@@ -157,23 +201,23 @@ pub(crate) fn consume(exit: &mut impl Exit, jobs: u64, start: &Start<'_>) -> Fin
             pause();
         }
     }
-    let at = Instant::now();
+    let end = Moment::now();
     while !start.done.load(Ordering::Acquire) {
         exit.take(BATCH, &mut |payload| tally.add(payload));
     }
     for _ in 0..EMPTY_LOOKS {
         exit.take(BATCH, &mut |payload| tally.add(payload));
     }
-    Finish { tally, at }
+    Finish { tally, begin, end }
 }
 
-/// Seconds each contestant took, round by round; the first round warms up and is left out. The
+/// Each contestant's runs, round by round; the first round warms up and is left out. The
 /// contestants take turns inside a round, and another one begins each round.
 pub(crate) fn race(
     contestants: &[Box<dyn Contestant>],
     order: &[u32],
     rounds: usize,
-) -> Result<Vec<Vec<f64>>, String> {
+) -> Result<Vec<Vec<Run>>, String> {
     let (barrier, done) = (Barrier::new(2), AtomicBool::new(false));
     let start = Start { barrier: &barrier, done: &done };
     let turns = turns(contestants.len(), rounds);
@@ -186,19 +230,21 @@ pub(crate) fn race(
             pin(1);
             turns.iter().map(|&(_, k)| finish(&*contestants[k], order, &start)).collect()
         });
-        let begins: Vec<Instant> = producer.join().expect("the producer does not panic");
+        let begins: Vec<(Moment, Moment)> = producer.join().expect("the producer does not panic");
         let finishes: Vec<Finish> = consumer.join().expect("the consumer does not panic");
         (begins, finishes)
     });
-    let mut seconds = vec![Vec::new(); contestants.len()];
-    for ((&(round, k), begin), finish) in turns.iter().zip(begins).zip(finishes) {
+    let mut runs = vec![Vec::new(); contestants.len()];
+    for ((&(round, k), (begin, end)), finish) in turns.iter().zip(begins).zip(finishes) {
         let contestant = &contestants[k];
         finish.tally.check(contestant.expected(order), contestant.name())?;
+        let seconds = finish.end.at.duration_since(begin.at).as_secs_f64();
+        let on_core = end.on_core_since(&begin).min(finish.end.on_core_since(&finish.begin));
         if round > 0 {
-            seconds[k].push(finish.at.duration_since(begin).as_secs_f64());
+            runs[k].push(Run { seconds, on_core });
         }
     }
-    Ok(seconds)
+    Ok(runs)
 }
 
 /// Round and contestant of each run: a round of warming up, then `rounds`.
@@ -207,13 +253,15 @@ pub(crate) fn turns(contestants: usize, rounds: usize) -> Vec<(usize, usize)> {
     (0..=rounds).flat_map(round).collect()
 }
 
-fn produce(contestant: &dyn Contestant, order: &[u32], start: &Start<'_>) -> Instant {
+/// Begin and end of the offers.
+fn produce(contestant: &dyn Contestant, order: &[u32], start: &Start<'_>) -> (Moment, Moment) {
     start.done.store(false, Ordering::Relaxed);
     start.wait();
     let begin = contestant.produce(order, start);
+    let end = Moment::now();
     start.done.store(true, Ordering::Release);
     start.wait();
-    begin
+    (begin, end)
 }
 
 fn finish(contestant: &dyn Contestant, order: &[u32], start: &Start<'_>) -> Finish {
@@ -228,7 +276,6 @@ pub(crate) mod tests {
     use super::*;
     use parking_lot::Mutex;
     use std::collections::VecDeque;
-    use std::time::Duration;
 
     /// A queue that does to every 1,000th job what its fault says; a stall holds its lock.
     pub(crate) struct Broken {
@@ -295,15 +342,16 @@ pub(crate) mod tests {
         }
     }
 
-    fn race_of(fault: Fault) -> Result<Vec<Vec<f64>>, String> {
+    fn race_of(fault: Fault) -> Result<Vec<Vec<Run>>, String> {
         race(&[Box::new(Broken::new(fault))], &[3; 5_000], 2)
     }
 
     #[test]
     fn a_system_that_keeps_all_jobs_is_timed_in_every_round_but_the_first() {
-        let seconds = race_of(Fault::None).unwrap();
-        assert_eq!(seconds.len(), 1);
-        assert!(seconds[0].len() == 2 && seconds[0].iter().all(|&s| s > 0.0), "{seconds:?}");
+        let runs = race_of(Fault::None).unwrap();
+        assert_eq!((runs.len(), runs[0].len()), (1, 2));
+        assert!(runs[0].iter().all(|run| run.seconds > 0.0), "{runs:?}");
+        assert!(runs[0].iter().all(|run| run.on_core > 0.0 && run.on_core <= 1.0), "{runs:?}");
     }
 
     #[test]
@@ -312,6 +360,20 @@ pub(crate) mod tests {
             let problem = race_of(fault).unwrap_err();
             assert!(problem.starts_with("broken lost, doubled or altered jobs"), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_thread_s_time_passes_while_it_runs_and_not_while_it_sleeps() {
+        let begin = thread_time();
+        let end = Instant::now() + Duration::from_millis(200);
+        thread::sleep(Duration::from_millis(100));
+        let slept = thread_time() - begin;
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        let ran = thread_time() - begin - slept;
+        assert!(ran > Duration::ZERO && ran < Duration::from_millis(150), "{ran:?}");
+        assert!(cfg!(not(target_os = "linux")) || slept < Duration::from_millis(50), "{slept:?}");
     }
 
     #[test]

@@ -48,7 +48,8 @@ fn figures(workload: &str) -> &'static [&'static str] {
         "W10" => &["share", "entitled"],
         "W12" => &["idle_bytes", "shallow_bytes", "deep_bytes_a_job"],
         "growth" => &["ns_100", "ns_10000", "growth"],
-        _ => &["mops", "ratio"],
+        "solo" => &["mops", "ratio"],
+        _ => &["mops", "ratio", "on_core"],
     }
 }
 

@@ -1,9 +1,9 @@
 //! fairlane, through its public API: `submit` or `submit_batch`, and a worker that pulls.
 
 use super::{BASE_QUANTUM, BATCH, Entry, Exit, Parking, Payload, Setup, Sleeper, System, Weights};
-use crate::harness::{Contestant, Finish, Start, Tally, consume, pause};
+use crate::harness::{Contestant, Finish, Moment, Start, Tally, consume, pause};
 use fairlane::{Engine, Job, Policy, Tenant, Weight, Worker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) const NAME: &str = "fairlane";
 pub(crate) const BATCHES: &str = "fairlane, batches of 64";
@@ -142,7 +142,7 @@ impl Contestant for Batches {
         batches(order).flatten().collect()
     }
 
-    fn produce(&self, order: &[u32], start: &Start<'_>) -> Instant {
+    fn produce(&self, order: &[u32], start: &Start<'_>) -> Moment {
         let begin = start.wait();
         for batch in batches(order) {
             let jobs: Vec<_> = batch.map(Job::new).collect();

@@ -2,7 +2,7 @@
 
 use super::{Entry, Exit, Parking, Payload, Setup, Sleeper, System};
 use crossbeam_queue::ArrayQueue;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::time::Duration;
 use thingbuf::ThingBuf;
 
@@ -135,19 +135,8 @@ impl System for Rtrb {
     }
 
     fn exit(&self) -> impl Exit {
-        Chunks(self.consumer.lock())
-    }
-}
-
-struct Chunks<'a>(MutexGuard<'a, rtrb::Consumer<Payload>>);
-
-impl Exit for Chunks<'_> {
-    #[inline]
-    fn take(&mut self, most: usize, sink: &mut impl FnMut(Payload)) -> usize {
-        let ready = self.0.slots().min(most);
-        let chunk = self.0.read_chunk(ready).expect("the slots were ready");
-        chunk.into_iter().for_each(sink);
-        ready
+        let mut consumer = self.consumer.lock();
+        Pop(move || consumer.pop().ok())
     }
 }
 

@@ -1,10 +1,10 @@
 //! growth: what a job costs, in and out on one thread, by the number of backlogged tenants.
 
 use super::Context;
-use crate::harness::{EMPTY_LOOKS, Tally, alone, turns};
+use crate::harness::{EMPTY_LOOKS, Tally, alone, thread_time, turns};
 use crate::report::{Row, Spread};
 use crate::systems::{BATCH, Drill, Ends, MEA, Payload, READY_QUEUE, SOLO, Setup, Solo, Weights};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Numbers of backlogged tenants compared.
 const SIZES: [usize; 2] = [100, 10_000];
@@ -72,9 +72,9 @@ impl Drill for Backlog {
                 inside.add(payload);
             }
         }
-        let begin = Instant::now();
+        let begin = thread_time();
         let kept = inside.jobs == BACKLOG as u64 && self.turn_over(ends);
-        let took = begin.elapsed();
+        let took = thread_time() - begin;
         let outside = ends.drain();
         // What was refused on the way is lost to the sums, and the system has no figure.
         if kept {

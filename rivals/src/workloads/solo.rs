@@ -2,10 +2,10 @@
 
 use super::{Context, throughput};
 use crate::arrivals;
-use crate::harness::{EMPTY_LOOKS, Tally, alone, payloads, turns};
+use crate::harness::{EMPTY_LOOKS, Tally, alone, payloads, thread_time, turns};
 use crate::report::{Row, Spread};
 use crate::systems::{BATCH, Drill, Ends, SOLO, Setup, Solo};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Jobs put in before any is taken out.
 const BURST: usize = 1_024;
@@ -55,7 +55,7 @@ impl Drill for Bursts<'_> {
     #[inline(never)]
     fn on(&self, ends: &mut impl Ends) -> (Tally, Duration) {
         let mut tally = Tally::default();
-        let begin = Instant::now();
+        let begin = thread_time();
         let mut jobs = payloads(self.0);
         for burst in self.0.chunks(BURST) {
             let mut inside = 0;
@@ -64,7 +64,7 @@ impl Drill for Bursts<'_> {
             }
             empty(ends, inside, &mut tally);
         }
-        (tally, begin.elapsed())
+        (tally, thread_time() - begin)
     }
 }
 

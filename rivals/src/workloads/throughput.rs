@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::arrivals;
-use crate::harness::race;
+use crate::harness::{Run, race};
 use crate::report::{Row, Spread};
 use crate::systems::{BATCHES, CAPACITY, FAIRLANE, RACERS, Setup, Weights};
 
@@ -70,12 +70,15 @@ fn measure(
 ) -> Result<Vec<Row>, String> {
     let (names, systems): (Vec<_>, Vec<_>) =
         context.build(&RACERS, setup, |_| true).into_iter().unzip();
-    let seconds = race(&systems, order, context.rounds)?;
-    let mops = |seconds: Vec<f64>| {
-        Spread::of(seconds.into_iter().map(|seconds| order.len() as f64 / seconds / 1e6))
-    };
-    let mops: Vec<Option<Spread>> = seconds.into_iter().map(mops).collect();
-    Ok(rows(workload, case, &names, &mops))
+    let runs = race(&systems, order, context.rounds)?;
+    let mops =
+        |runs: &Vec<Run>| Spread::of(runs.iter().map(|run| order.len() as f64 / run.seconds / 1e6));
+    let mops: Vec<Option<Spread>> = runs.iter().map(mops).collect();
+    let mut rows = rows(workload, case, &names, &mops);
+    for (row, runs) in rows.iter_mut().zip(runs) {
+        row.figures.push(("on_core", Spread::of(runs.iter().map(|run| run.on_core)).into()));
+    }
+    Ok(rows)
 }
 
 /// Rows with their ratios to fairlane's, which is the first if it runs at all.
