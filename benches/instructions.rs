@@ -2,13 +2,14 @@
 //!
 //! Runs under callgrind, which counts them the same on every machine: `ci/instructions.sh` says how
 //! and compares with the figures on record. Run plainly it only checks that every job arrives.
+//!
+//! `instructions [TENANTS [DEPTH]]`: with one job per tenant every job activates its lane.
 
 use fairlane::{Clock, Engine, Job, ManualClock, Nanos, Policy, Tenant, Worker};
 use std::hint::black_box;
 
 type Payload = [u64; 2];
 
-const DEPTH: u32 = 1_024;
 const ROUNDS: u64 = 16;
 /// Jobs taken at once, as by the systems compared in `rivals/`.
 const BATCH: usize = 64;
@@ -17,8 +18,8 @@ const JOB_NS: u64 = 100;
 
 /// Counted: one call per job, for lanes in turn.
 #[inline(never)]
-fn submit_all(engine: &Engine<Payload>, tenants: &[Tenant]) {
-    for number in 0..DEPTH {
+fn submit_all(engine: &Engine<Payload>, tenants: &[Tenant], depth: u32) {
+    for number in 0..depth {
         for &tenant in tenants {
             let job = Job::new([u64::from(number), 0]);
             assert!(engine.submit(tenant, job).is_ok());
@@ -44,13 +45,14 @@ fn dispatch_all(worker: &mut Worker<Payload>, clock: &ManualClock) -> u64 {
 }
 
 fn main() {
-    let tenants: u32 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(8);
+    let number = |at| std::env::args().nth(at)?.parse().ok();
+    let (tenants, depth) = (number(1).unwrap_or(8), number(2).unwrap_or(1_024));
     // On a clock of its own, so that the engine finds the same pace at every speed.
     let clock = ManualClock::new();
     let policy = Policy::builder()
         .tenants_max(tenants)
-        .queue_max(2 * tenants * DEPTH)
-        .default_queue_max(DEPTH)
+        .queue_max(2 * tenants * depth.max(32))
+        .default_queue_max(depth)
         .build()
         .expect("the sizes are in range");
     let engine = Engine::builder()
@@ -64,9 +66,9 @@ fn main() {
     let handles: Vec<Tenant> = (0..tenants).map(|number| name(number).expect("room")).collect();
     let mut dispatched = 0;
     for _ in 0..ROUNDS {
-        submit_all(&engine, &handles);
+        submit_all(&engine, &handles, depth);
         dispatched += dispatch_all(&mut worker, &clock);
     }
-    assert_eq!(dispatched, ROUNDS * u64::from(tenants * DEPTH));
+    assert_eq!(dispatched, ROUNDS * u64::from(tenants * depth));
     println!("{dispatched}");
 }

@@ -4,6 +4,7 @@
 //! handlers and sleeping are the engine's.
 
 mod lanes;
+mod linger;
 mod pace;
 mod plan;
 mod seat;

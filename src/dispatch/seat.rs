@@ -1,6 +1,7 @@
 //! One worker's place at the rotation.
 
 use super::lanes::Lanes;
+use super::linger::Linger;
 use super::pace::Pace;
 use super::plan::{Plan, Profile};
 use crate::claim::{Grant, Ledger, Receipt, Waited};
@@ -16,8 +17,6 @@ use std::sync::Arc;
 
 /// Most lanes taken out of the rotation at once, while handlers are fast.
 const LANES_FAST: u32 = 64;
-/// Most lanes a worker leaves lingering: each keeps a block.
-const LINGERING_MAX: u32 = 1_024;
 /// Lanes between asking for a lane's first job and reading it.
 const PREFETCH_LANES: usize = 4;
 /// Rounds that grant nothing before a worker concludes that only unfinished producers are left.
@@ -55,8 +54,7 @@ pub(crate) struct Seat {
     pub(crate) delays: Arc<Delays>,
     pub(crate) log: DelayLog,
     pace: Pace,
-    /// Lanes this worker has left lingering, less those it has found again.
-    lingering: u32,
+    linger: Linger,
     /// Lanes of a claim to prepare at once: as many as a tick's jobs were found to come from.
     reach: u32,
     /// Rights of the claim being served; kept for its memory.
@@ -139,7 +137,7 @@ impl Seat {
             delays,
             log: DelayLog::new(),
             pace: Pace::new(),
-            lingering: 0,
+            linger: Linger::default(),
             reach: LANES_FAST,
             rights: Vec::with_capacity(LANES_FAST as usize),
             visits: Vec::new(),
@@ -187,7 +185,7 @@ impl Seat {
             cost: 0,
             visits: 0,
             stalled: false,
-            linger: !slow && self.lingering < LINGERING_MAX && !lanes.pool.is_scarce(),
+            linger: !slow && self.linger.is_worth_it() && !lanes.pool.is_scarce(),
         };
         let shift = self.shift();
         let mut barren = Barren::default();
@@ -212,7 +210,7 @@ impl Seat {
         match jobs {
             0 if tally.stalled => Tick::Stalled,
             0 => {
-                self.lingering = 0;
+                self.linger.none_left();
                 Tick::Idle
             }
             jobs => Tick::Granted(jobs),
@@ -264,7 +262,7 @@ impl Seat {
             rights.extend(more);
             prefetch_rows(lanes, &rights, claim.is_fresh());
             match &mut rights[..] {
-                [right] if claim.is_used_up() => {
+                [right] if claim.is_used_up() && !findings.leaves_backlog() => {
                     self.visit_alone(lanes, &mut claim, right, tally, &mut findings);
                 }
                 rights => self.visit_all(lanes, &claim, rights, tally, &mut findings),
@@ -329,7 +327,7 @@ impl Seat {
             Place::Again => findings.again(right),
             Place::Over => findings.over(right),
             Place::Lingers => {
-                self.lingering += 1;
+                self.linger.left();
                 findings.lingers(right);
             }
             Place::Gone => {}
@@ -346,7 +344,6 @@ impl Seat {
         findings: &mut Findings,
     ) -> Place {
         tally.visits += 1;
-        self.lingering = self.lingering.saturating_sub(u32::from(claim.is_lingering()));
         let spot = &self.spot(lanes, right.lane(), claim);
         let visited = spot.row.drained.drain.open(right, |drain| {
             if spot.is_fresh && drain.account.had_turn(spot.refill.round) {
@@ -356,6 +353,9 @@ impl Seat {
             let before = (tally.out.len(), tally.cost);
             let visited = self.drain(spot, drain, tally, findings);
             let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
+            if claim.is_lingering() {
+                self.linger.found(jobs > 0);
+            }
             if jobs > 0 {
                 findings.granted = true;
                 spot.row.drained.publish(drain.head.position(), jobs, cost);

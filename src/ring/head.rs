@@ -75,7 +75,9 @@ impl Head {
             if (self.block == NO_BLOCK || self.spent) && !self.cross(tail, pool, returns) {
                 return Stop::Nothing;
             }
-            self.take_plain(pool, out, taker);
+            if self.take_plain(pool, out, taker) {
+                return Stop::Nothing;
+            }
             if self.spent {
                 continue;
             }
@@ -87,25 +89,31 @@ impl Head {
 
     /// Takes jobs out of the present block, as long as they are not stamped. Nearly all are not,
     /// so this is the loop that a dispatcher spends its time in: not inlined, so that it has the
-    /// registers for itself.
+    /// registers for itself. Returns whether the next job of the block is not published.
     #[inline(never)]
     fn take_plain<T, K: Taker<T>>(
         &mut self,
         pool: &Pool<T>,
         out: &mut Outbox<K::Out>,
         taker: &mut K,
-    ) {
+    ) -> bool {
         let tag = u32::from(self.tag);
         let slots = pool.block(self.block).slots_from(self.pos);
         let mut passed = Passed { head: self, mask: pool.mask(), slots: 0 };
+        let mut is_unpublished = false;
         out.append_while(slots, |slot, place| {
-            let cost = look_into(slot).plain_cost(tag)?;
+            let meta = look_into(slot);
+            let Some(cost) = meta.plain_cost(tag) else {
+                is_unpublished = meta.tag() != tag;
+                return None;
+            };
             if !taker.admit(cost) {
                 return None;
             }
             passed.slots += 1;
             Some(place.put(taker.make(cost, Stamp::NONE, take_from(slot))))
         });
+        is_unpublished
     }
 
     /// Takes the next job of the present block, if it is there and admitted.

@@ -1,7 +1,7 @@
 //! A set of lanes: one bit each, and a summary that says where to look.
 
 use crate::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
-use crate::sync::{full_fence_behind_rmw, mutant, ord};
+use crate::sync::{mutant, ord, rmw_full_fence};
 
 /// Lanes by number, 64 to a word, with one summary bit per word.
 ///
@@ -28,11 +28,11 @@ impl LaneSet {
         self.words[index as usize].fetch_or(mask, ord!("rotation.insert", AcqRel => Relaxed));
         // ORDERING(rotation.insert_fence): either this look sees a summary bit being cleared, or
         // the clearer sees the word; pairs with rotation.clear_fence and park.fence.
-        full_fence_behind_rmw(ord!("rotation.insert_fence", SeqCst => AcqRel));
+        rmw_full_fence(ord!("rotation.insert_fence", SeqCst => AcqRel));
         let (summary, bit) = self.summary_of(index);
         if summary.load(Relaxed) & bit == 0 {
             summary.fetch_or(bit, Ordering::Release);
-            full_fence_behind_rmw(Ordering::SeqCst);
+            rmw_full_fence(Ordering::SeqCst);
         }
     }
 
@@ -123,12 +123,12 @@ impl LaneSet {
         let (summary, bit) = self.summary_of(index);
         summary.fetch_and(!bit, Ordering::AcqRel);
         // ORDERING(rotation.clear_fence): pairs with rotation.insert_fence.
-        full_fence_behind_rmw(ord!("rotation.clear_fence", SeqCst => AcqRel));
+        rmw_full_fence(ord!("rotation.clear_fence", SeqCst => AcqRel));
         if mutant!("rotation.no_recheck") || self.words[index as usize].load(Relaxed) == 0 {
             return true;
         }
         summary.fetch_or(bit, Ordering::Release);
-        full_fence_behind_rmw(Ordering::SeqCst);
+        rmw_full_fence(Ordering::SeqCst);
         false
     }
 

@@ -75,7 +75,7 @@ pub(crate) fn full_fence(order: atomic::Ordering) {
 /// SDM volume 3, 9.2; AMD APM volume 2, 7.4: locked instructions are not passed), so only the
 /// compiler has to be told.
 #[inline]
-pub(crate) fn full_fence_behind_rmw(order: atomic::Ordering) {
+pub(crate) fn rmw_full_fence(order: atomic::Ordering) {
     #[cfg(all(target_arch = "x86_64", not(fairlane_loom)))]
     std::sync::atomic::compiler_fence(order);
     #[cfg(not(all(target_arch = "x86_64", not(fairlane_loom))))]
