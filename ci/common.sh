@@ -42,7 +42,12 @@ loom_runner() {
     cargo run --quiet --locked "${loom_tools[@]}" -- "$@"
 }
 
-# The last line: the counts of cargo-nextest, cargo test and the loom runner, added up. A stage
+# Shuttle's schedules; FAIRLANE_SHUTTLE_RUNS says how many.
+schedules() {
+    cargo test --locked --manifest-path shuttle-tests/Cargo.toml --test schedules
+}
+
+# The last line: the counts of cargo-nextest, cargo test, the loom runner and ci/tsan.sh, added up. A stage
 # that failed without counting anything, such as a lint, counts as one failure.
 finish() {
     local code=$?

@@ -9,9 +9,13 @@ export FAIRLANE_CASES=${FAIRLANE_CASES:-$PROPTEST_CASES}
 export FAIRLANE_STRESS_JOBS=${FAIRLANE_STRESS_JOBS:-200000000}
 export FAIRLANE_LOOM_EXTRA_PREEMPTIONS=${FAIRLANE_LOOM_EXTRA_PREEMPTIONS:-1}
 export FAIRLANE_LOOM_SECONDS=${FAIRLANE_LOOM_SECONDS:-14400}
+export FAIRLANE_SHUTTLE_RUNS=${FAIRLANE_SHUTTLE_RUNS:-100000}
+export FAIRLANE_TSAN_JOBS=${FAIRLANE_TSAN_JOBS:-20000000}
 
 test_stage "tests, release" workspace_tests --release --locked
 test_stage "loom models and mutants, $FAIRLANE_LOOM_EXTRA_PREEMPTIONS more preemptions" loom_runner check
+test_stage "schedules of the whole engine, $FAIRLANE_SHUTTLE_RUNS a scheduler" schedules
+test_stage "ThreadSanitizer, $FAIRLANE_TSAN_JOBS jobs" ci/tsan.sh
 
 # The comparison needs no wider bounds: what stock loom misses, it misses by construction.
 unset FAIRLANE_LOOM_EXTRA_PREEMPTIONS

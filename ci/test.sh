@@ -8,6 +8,8 @@ format() {
     cargo fmt --all -- --check
     # Reaches the models through the engine's lib.rs, and loom-prepare as a path dependency.
     cargo fmt --all --manifest-path loom-tests/runner/Cargo.toml -- --check
+    cargo fmt --all --manifest-path shuttle-tests/Cargo.toml -- --check
+    cargo fmt --all --manifest-path tsan-tests/Cargo.toml -- --check
 }
 
 lint() {
@@ -15,6 +17,8 @@ lint() {
     # The workspace as a whole turns every feature on.
     cargo clippy --locked --package fairlane --no-default-features -- -D warnings
     cargo clippy --locked "${loom_tools[@]}" --all-targets -- -D warnings
+    cargo clippy --locked --manifest-path shuttle-tests/Cargo.toml --all-targets -- -D warnings
+    cargo clippy --locked --manifest-path tsan-tests/Cargo.toml --all-targets -- -D warnings
 }
 
 documentation() {
@@ -34,3 +38,5 @@ test_stage "examples in the documentation" cargo test --locked --workspace --doc
 stage "examples" cargo build --locked --workspace --examples
 test_stage "tests of the loom tools" tool_tests
 test_stage "loom models and mutants" loom_runner check
+test_stage "schedules of the whole engine" schedules
+test_stage "ThreadSanitizer" ci/tsan.sh

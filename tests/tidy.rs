@@ -19,7 +19,17 @@ use std::fs;
 use std::path::Path;
 
 /// Where the project's Rust files are.
-const FOLDERS: [&str; 7] = ["src", "tests", "benches", "examples", "cli", "rivals", "loom-tests"];
+const FOLDERS: [&str; 9] = [
+    "src",
+    "tests",
+    "benches",
+    "examples",
+    "cli",
+    "rivals",
+    "loom-tests",
+    "shuttle-tests",
+    "tsan-tests",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::dispatch::Lanes;
 use crate::park::dormitory;
 use crate::policy::Policy;
-use crate::sync::next_serial;
+use crate::sync::{cores, next_serial};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -154,10 +154,7 @@ impl<T: Send + 'static> Builder<T> {
     }
 
     fn into_shared(self) -> Result<Shared<T>, StartError> {
-        let workers = match self.workers {
-            Some(workers) => workers,
-            None => std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX),
-        };
+        let workers = self.workers.unwrap_or_else(|| cores().min(WORKERS_MAX));
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(StartError::Workers { asked: workers });
         }

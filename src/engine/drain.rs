@@ -4,13 +4,12 @@ use super::job::Job;
 use super::shared::Shared;
 use super::{Engine, Owner};
 use crate::claim::Grant;
-use crate::sync::Outbox;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::{IS_MODEL, Outbox, Steal, Stealer, now, thread, wait_timeout};
 use crate::tenant::Tenant;
-use crossbeam_deque::{Steal, Stealer};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longest pause between two looks at whether all is done: grants that end on foreign threads
 /// tell nobody.
@@ -18,8 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Jobs handed back at a time.
 const COLLECT_JOBS: u32 = 1_024;
 /// How long a drain waits for producers that have reserved a place and not finished.
-const PRODUCERS_GRACE: Duration =
-    Duration::from_millis(if cfg!(fairlane_loom) { 1 << 40 } else { 10 });
+const PRODUCERS_GRACE: Duration = Duration::from_millis(if IS_MODEL { 1 << 40 } else { 10 });
 
 /// What a drain found. Every job accepted since the start is in exactly one of the four numbers.
 #[non_exhaustive]
@@ -81,18 +79,17 @@ impl<T: Send + 'static> Engine<T> {
 impl<T: Send + 'static> Shared<T> {
     /// Waits until no job waits and none runs but those that drain, or until `timeout` has passed.
     fn wait_until_done(&self, timeout: Duration) {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = now().checked_add(timeout);
         let mut quiet = self.quiet.0.lock().expect("no code panics under this lock");
         loop {
             let left = match deadline {
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                Some(deadline) => deadline.saturating_duration_since(now()),
                 None => LOOK_EVERY,
             };
             if left.is_zero() || self.is_done() {
                 return;
             }
-            let waited = self.quiet.1.wait_timeout(quiet, left.min(LOOK_EVERY));
-            quiet = waited.expect("no code panics under this lock").0;
+            quiet = wait_timeout(&self.quiet.0, &self.quiet.1, quiet, left.min(LOOK_EVERY));
         }
     }
 
@@ -135,12 +132,11 @@ impl<T: Send + 'static> Shared<T> {
         seat.observed = false;
         let before = returned.len();
         let mut batch = Outbox::with_capacity(COLLECT_JOBS as usize);
-        let mut patience = Instant::now() + PRODUCERS_GRACE;
+        let mut patience = now() + PRODUCERS_GRACE;
         loop {
-            let now = self.clock.now();
-            match seat.tick(&self.lanes, now, COLLECT_JOBS, &mut batch) {
-                crate::dispatch::Tick::Granted(_) => patience = Instant::now() + PRODUCERS_GRACE,
-                _ if self.is_empty() || Instant::now() >= patience => break,
+            match seat.tick(&self.lanes, self.clock.now(), COLLECT_JOBS, &mut batch) {
+                crate::dispatch::Tick::Granted(_) => patience = now() + PRODUCERS_GRACE,
+                _ if self.is_empty() || now() >= patience => break,
                 _ => crate::sync::yield_now(),
             }
             returned.extend(batch.drain().map(give_back));
@@ -185,7 +181,7 @@ impl<T: Send + 'static> Owner<T> {
     /// Joins the engine's threads, except the one that asks.
     pub(super) fn join_threads(&self) {
         let mut threads = self.threads.lock().expect("no code panics under this lock");
-        let me = std::thread::current().id();
+        let me = thread::current().id();
         for thread in threads.drain(..) {
             if thread.thread().id() != me {
                 // A thread's panics are caught inside; nothing is left to pass on.

@@ -20,10 +20,10 @@ pub use worker::{Worker, WorkerError};
 use crate::dispatch::{Lanes, PlanError};
 use crate::policy::Policy;
 use crate::sync::Mutex;
+use crate::sync::thread::JoinHandle;
 use shared::Shared;
 use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// A running engine. Clones are handles to the same one.
 ///

@@ -9,7 +9,7 @@ use crate::park::{Bed, Look};
 use crate::policy::Policy;
 use crate::stats::{Delays, SeatCounters};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Condvar, Lent, Mutex, ord};
+use crate::sync::{Condvar, Lent, Mutex, Stealer, ord};
 use crate::tenant::{Ages, InternError, Interned, Row, Tenant};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,7 +49,7 @@ pub(super) struct Shared<T: Send + 'static> {
     pub(super) shelves: Mutex<Option<Shelves<T>>>,
 }
 
-type Shelves<T> = Arc<[crossbeam_deque::Stealer<crate::claim::Grant<T>>]>;
+type Shelves<T> = Arc<[Stealer<crate::claim::Grant<T>>]>;
 
 /// For how long an idle tenant's debt keeps its place in the table, in units of 2^30 ns: a minute.
 const DEBT_UNITS: u32 = 56;

@@ -6,7 +6,7 @@ use super::shared::Shared;
 use crate::dispatch::Lanes;
 use crate::error::Reason;
 use crate::ring::{Door, ReserveError, Stamp, distance};
-use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::{self, atomic::Ordering::Relaxed};
 use crate::tenant::{InternError, Row, Tenant};
 use crate::units::{Cost, Nanos};
 use std::fmt;
@@ -337,7 +337,7 @@ impl<T: Send + 'static> Shared<T> {
             done => return done,
         };
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(sync::now());
             if left.is_zero() {
                 return Err(refused);
             }

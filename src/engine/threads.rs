@@ -7,14 +7,12 @@ use crate::dispatch::{Seat, Tick};
 use crate::park::Bed;
 use crate::stats::Kind;
 use crate::sync::atomic::Ordering::SeqCst;
-use crate::sync::{Outbox, full_fence};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Outbox, Shelf, Steal, Stealer, cores, full_fence, mpsc, thread_local};
 use crate::units::Nanos;
 use core_affinity::CoreId;
-use crossbeam_deque::{Steal, Stealer, Worker as Shelf};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Jobs granted at once to a worker whose handlers are fast; the others may take them over.
@@ -31,7 +29,7 @@ thread_local! {
 
 /// Whether the calling thread is one of the engine's own.
 pub(super) fn is_home<T: Send + 'static>(shared: &Arc<Shared<T>>) -> bool {
-    HOME.get() == Arc::as_ptr(shared) as usize
+    HOME.with(Cell::get) == Arc::as_ptr(shared) as usize
 }
 
 struct Runner<T: Send + 'static> {
@@ -57,9 +55,9 @@ pub(super) fn start<T: Send + 'static>(
 ) -> Result<(), StartError> {
     let workers = shared.desks.len() - 1;
     // Read once, before any thread is pinned: the list is the calling thread's mask.
-    let cores = if pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
-    if pin && cores.len() < workers {
-        return Err(StartError::Pin { worker: cores.len() });
+    let core_ids = if pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+    if pin && core_ids.len() < workers {
+        return Err(StartError::Pin { worker: core_ids.len() });
     }
     let shelves: Vec<Shelf<Grant<T>>> = (0..workers).map(|_| Shelf::new_fifo()).collect();
     let stealers: Arc<[_]> = shelves.iter().map(Shelf::stealer).collect();
@@ -74,10 +72,10 @@ pub(super) fn start<T: Send + 'static>(
             handler: Arc::clone(&handler),
             shelf,
             shelves: Arc::clone(&stealers),
-            core: cores.get(index).copied(),
+            core: core_ids.get(index).copied(),
             ready: ready.clone(),
         };
-        let thread = std::thread::Builder::new().name(format!("fairlane-{index}"));
+        let thread = thread::Builder::new().name(format!("fairlane-{index}"));
         let spawned = thread.spawn(move || place.run());
         threads.push(spawned.map_err(|source| StartError::Spawn { worker: index, source })?);
     }
@@ -106,11 +104,11 @@ struct Place<T: Send + 'static> {
 
 impl<T: Send + 'static> Place<T> {
     fn run(self) {
-        HOME.set(Arc::as_ptr(&self.shared) as usize);
+        HOME.with(|home| home.set(Arc::as_ptr(&self.shared) as usize));
         let pinned = self.core.is_none_or(core_affinity::set_for_current);
         let _ = self.ready.send((self.index, pinned));
         drop(self.ready);
-        let spare_cores = std::thread::available_parallelism().map_or(1, usize::from) > 2;
+        let spare_cores = cores() > 2;
         let mut runner = Runner {
             seat: self.shared.sit_down(self.index),
             shared: self.shared,

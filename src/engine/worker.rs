@@ -5,11 +5,11 @@ use super::shared::Shared;
 use crate::claim::Grant;
 use crate::dispatch::{Seat, Tick};
 use crate::park::Bed;
-use crate::sync::Outbox;
+use crate::sync::{self, Outbox};
 use crate::units::Nanos;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Most jobs granted by one call.
 const BATCH_MAX: usize = 4_096;
@@ -124,12 +124,12 @@ impl<T: Send + 'static> Worker<T> {
     /// As [`next_batch`](Worker::next_batch), but sleeps up to `limit` for the first job. Empty
     /// when the time is up or the engine has stopped.
     pub fn wait_batch(&mut self, most: usize, limit: Duration) -> std::vec::Drain<'_, Grant<T>> {
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = sync::now().checked_add(limit);
         loop {
             let now = self.shared.clock.now();
             let tick = self.fill(now, most);
             let left = match deadline {
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                Some(deadline) => deadline.saturating_duration_since(sync::now()),
                 None => limit,
             };
             if matches!(tick, Tick::Granted(_)) || left.is_zero() || self.shared.is_stopped() {
@@ -171,7 +171,7 @@ impl<T: Send + 'static> Shared<T> {
     /// that becomes backlogged ends the sleep.
     pub(super) fn wait_out_stall(&self, bed: &Bed, stalls: u32, most: Duration) {
         let Some(sleeps) = stalls.checked_sub(STALL_YIELDS) else {
-            crate::sync::yield_now();
+            sync::yield_now();
             return;
         };
         let (first, longest) = STALL_SLEEP;

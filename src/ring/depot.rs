@@ -2,13 +2,13 @@
 
 use super::word::BlockId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{CachePadded, TryLock, mutant, ord, spin, thread_number};
+use crate::sync::{CachePadded, IS_MODEL, TryLock, mutant, ord, spin, thread_number};
 
 /// Most blocks in a magazine: with the count they fill a cache line.
 const MAGAZINE_MAX: u32 = 15;
 /// Shelves more than there can be full magazines: one for each thread that has taken a shelf off one
 /// stack and not yet put it on the other.
-const SPARE_SHELVES: u32 = if cfg!(fairlane_loom) { 4 } else { 64 };
+const SPARE_SHELVES: u32 = if IS_MODEL { 4 } else { 64 };
 /// Blocks of a pool that is exact to the block.
 const SMALL_POOL: u32 = 512;
 

@@ -3,7 +3,7 @@
 use super::depot::{Depot, Magazine, magazine_size};
 use super::word::{BlockId, NO_BLOCK, TAG_MAX};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{CachePadded, UnsafeCell, mutant, ord, spin};
+use crate::sync::{CachePadded, IS_MODEL, UnsafeCell, mutant, ord, spin};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -104,9 +104,9 @@ impl<'a, T> Block<'a, T> {
 }
 
 /// Blocks per chunk of memory taken from the allocator.
-const CHUNK_BLOCKS: u32 = if cfg!(fairlane_loom) { 2 } else { 256 };
+const CHUNK_BLOCKS: u32 = if IS_MODEL { 2 } else { 256 };
 /// Threads that submit spread over this many magazines; a power of two.
-const STRIPES: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
+const STRIPES: usize = if IS_MODEL { 1 } else { 16 };
 /// Blocks a lane may hold and still count as light, when blocks are smaller than this many jobs.
 const LIGHT_JOBS: u32 = 8;
 /// The most blocks a pool can number.

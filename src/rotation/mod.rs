@@ -5,12 +5,12 @@ mod set;
 
 use crate::fair::Refill;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
-use crate::sync::{CachePadded, DrainRight, full_fence, mutant, ord, spin};
+use crate::sync::{CachePadded, DrainRight, IS_MODEL, full_fence, mutant, ord, spin};
 use cursor::{Cursor, Harvest};
 use set::LaneSet;
 
 /// How often a worker looks whether others have finished their visits before it begins a round.
-const HELD_SPINS: u32 = if cfg!(fairlane_loom) { 2 } else { 500 };
+const HELD_SPINS: u32 = if IS_MODEL { 2 } else { 500 };
 
 /// The set of backlogged lanes and the cursor that says whose turn it is.
 pub(crate) struct Rotation {

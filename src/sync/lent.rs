@@ -5,7 +5,7 @@
 
 use super::Arc;
 use super::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use super::ord;
+use super::{known_thread_number, ord, thread_number};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -175,7 +175,7 @@ impl<T> Drop for Loan<T> {
     fn drop(&mut self) {
         // SAFETY: as in `deref`; not used after the count below lets go.
         let shared = unsafe { &*self.shared };
-        if shared.owner.load(Relaxed) == number::known() {
+        if shared.owner.load(Relaxed) == known_thread_number() {
             shared.home.store(shared.home.load(Relaxed) + 1, Relaxed);
             return;
         }
@@ -187,51 +187,3 @@ impl<T> Drop for Loan<T> {
         }
     }
 }
-
-#[cfg(not(fairlane_loom))]
-mod number {
-    use std::cell::Cell;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-
-    thread_local! {
-        static MINE: Cell<u64> = const { Cell::new(0) };
-    }
-
-    /// This thread's number, unique in the process and never 0.
-    #[inline]
-    pub(crate) fn thread_number() -> u64 {
-        let mine = MINE.get();
-        if mine != 0 { mine } else { first() }
-    }
-
-    /// This thread's number, or 0 when it has none yet: then it has never lent anything.
-    #[inline]
-    pub(crate) fn known() -> u64 {
-        MINE.get()
-    }
-
-    #[cold]
-    fn first() -> u64 {
-        let mine = NEXT.fetch_add(1, Relaxed);
-        MINE.set(mine);
-        mine
-    }
-}
-
-#[cfg(fairlane_loom)]
-mod number {
-    /// Loom's own number of this thread: unlike a counter of ours it is the same in every replay.
-    pub(crate) fn thread_number() -> u64 {
-        let id = format!("{:?}", loom::thread::current().id());
-        let digits: String = id.chars().filter(char::is_ascii_digit).collect();
-        digits.parse::<u64>().expect("loom numbers its threads") + 1
-    }
-
-    pub(crate) fn known() -> u64 {
-        thread_number()
-    }
-}
-
-pub(crate) use number::thread_number;

@@ -1,19 +1,23 @@
 //! The map from names to numbers, in shards.
 
-use super::RwLock;
-use foldhash::fast::RandomState;
+use super::{IS_MODEL, RwLock};
+#[cfg(fairlane_shuttle)]
+use foldhash::fast::FixedState as Keys;
+#[cfg(not(fairlane_shuttle))]
+use foldhash::fast::RandomState as Keys;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-type Shard = HashMap<Box<str>, u64, RandomState>;
+type Shard = HashMap<Box<str>, u64, Keys>;
 
-/// Names to 64-bit values. Hashed with a per-map random key, because tenants choose the names.
+/// Names to 64-bit values. Hashed with a per-map random key, because tenants choose the names; under
+/// shuttle with a fixed one, so that a replay walks the map in the same order.
 ///
 /// Looking a name up takes its shard's lock for reading: it waits only while another thread puts a
 /// name into or takes one out of the same shard.
 pub(crate) struct Names {
     /// Chooses the shard, with a key of its own.
-    spread: RandomState,
+    spread: Keys,
     shards: Box<[RwLock<Shard>]>,
 }
 
@@ -26,7 +30,7 @@ fn rebuild(shard: &mut Shard) {
     *shard = fresh;
 }
 
-const SHARDS: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
+const SHARDS: usize = if IS_MODEL { 1 } else { 16 };
 
 /// How far a walk over the shards has come.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +48,8 @@ impl Part {
 
 impl Names {
     pub(crate) fn new() -> Self {
-        let shard = |_| RwLock::new(Shard::with_hasher(RandomState::default()));
-        Names { spread: RandomState::default(), shards: (0..SHARDS).map(shard).collect() }
+        let shard = |_| RwLock::new(Shard::with_hasher(Keys::default()));
+        Names { spread: Keys::default(), shards: (0..SHARDS).map(shard).collect() }
     }
 
     fn shard(&self, name: &str) -> &RwLock<Shard> {

@@ -1,16 +1,16 @@
 //! Putting one thread to sleep until another wakes it; a wake that comes first is kept.
 
-#[cfg(not(fairlane_loom))]
+#[cfg(not(any(fairlane_loom, fairlane_shuttle)))]
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
 
-#[cfg(fairlane_loom)]
+#[cfg(any(fairlane_loom, fairlane_shuttle))]
 pub(crate) use mocked::{Parker, Unparker};
 
-#[cfg(fairlane_loom)]
+#[cfg(any(fairlane_loom, fairlane_shuttle))]
 mod mocked {
-    use loom::sync::{Arc, Condvar, Mutex};
+    use crate::sync::{Arc, Condvar, Mutex};
 
-    /// The same contract as crossbeam's parker, on loom's primitives and without timeouts.
+    /// The same contract as crossbeam's parker, on the model's primitives.
     pub(crate) struct Parker {
         unparker: Unparker,
     }
@@ -38,8 +38,17 @@ mod mocked {
             *token = false;
         }
 
+        /// Loom has no timeouts: the models wait for the wake.
+        #[cfg(fairlane_loom)]
         pub(crate) fn park_timeout(&self, _span: std::time::Duration) {
             self.park();
+        }
+
+        /// Lets others run and returns, woken or not: a timeout may pass at any moment.
+        #[cfg(fairlane_shuttle)]
+        pub(crate) fn park_timeout(&self, _span: std::time::Duration) {
+            crate::sync::yield_now();
+            *self.unparker.token.0.lock().unwrap() = false;
         }
     }
 

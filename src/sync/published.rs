@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-/// A value that is swapped atomically. Under loom it is a mutex: arc-swap is not ours to model.
+/// A value that is swapped atomically. Under loom and shuttle it is a mutex: arc-swap is not ours to
+/// model.
 pub(crate) struct Published<T> {
-    #[cfg(not(fairlane_loom))]
+    #[cfg(not(any(fairlane_loom, fairlane_shuttle)))]
     current: Arc<arc_swap::ArcSwap<T>>,
-    #[cfg(fairlane_loom)]
+    #[cfg(any(fairlane_loom, fairlane_shuttle))]
     current: Arc<super::Mutex<Arc<T>>>,
 }
 
 /// One thread's cached view of a [`Published`] value: looking is a load and a compare.
 pub(crate) struct Reader<T> {
-    #[cfg(not(fairlane_loom))]
+    #[cfg(not(any(fairlane_loom, fairlane_shuttle)))]
     cache: arc_swap::Cache<Arc<arc_swap::ArcSwap<T>>, Arc<T>>,
-    #[cfg(fairlane_loom)]
+    #[cfg(any(fairlane_loom, fairlane_shuttle))]
     source: Arc<super::Mutex<Arc<T>>>,
-    #[cfg(fairlane_loom)]
+    #[cfg(any(fairlane_loom, fairlane_shuttle))]
     seen: Arc<T>,
 }
 
-#[cfg(not(fairlane_loom))]
+#[cfg(not(any(fairlane_loom, fairlane_shuttle)))]
 impl<T> Published<T> {
     pub(crate) fn new(value: T) -> Self {
         Published { current: Arc::new(arc_swap::ArcSwap::from_pointee(value)) }
@@ -39,7 +40,7 @@ impl<T> Published<T> {
     }
 }
 
-#[cfg(not(fairlane_loom))]
+#[cfg(not(any(fairlane_loom, fairlane_shuttle)))]
 impl<T> Reader<T> {
     /// The newest value this thread can see.
     #[inline]
@@ -48,7 +49,7 @@ impl<T> Reader<T> {
     }
 }
 
-#[cfg(fairlane_loom)]
+#[cfg(any(fairlane_loom, fairlane_shuttle))]
 impl<T> Published<T> {
     pub(crate) fn new(value: T) -> Self {
         Published { current: Arc::new(super::Mutex::new(Arc::new(value))) }
@@ -67,7 +68,7 @@ impl<T> Published<T> {
     }
 }
 
-#[cfg(fairlane_loom)]
+#[cfg(any(fairlane_loom, fairlane_shuttle))]
 impl<T> Reader<T> {
     pub(crate) fn get(&mut self) -> &Arc<T> {
         self.seen = Arc::clone(&self.source.lock().unwrap());

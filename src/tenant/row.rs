@@ -86,7 +86,7 @@ pub(crate) struct Drained {
     pub(crate) drain: Owned<Drain>,
 }
 
-#[cfg(not(fairlane_loom))]
+#[cfg(not(any(fairlane_loom, fairlane_shuttle)))]
 const _: () = assert!(size_of::<Row>() == 128, "a tenant's lane is two cache lines");
 
 impl Row {

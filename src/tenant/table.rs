@@ -3,10 +3,10 @@
 use super::row::{Row, Terms};
 use crate::ring::Word;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sync::{Chunks, Mutex, Names, ord};
+use crate::sync::{Chunks, IS_MODEL, Mutex, Names, ord};
 
 /// Rows per chunk of memory.
-const CHUNK_ROWS: u32 = if cfg!(fairlane_loom) { 2 } else { 64 };
+const CHUNK_ROWS: u32 = if IS_MODEL { 2 } else { 64 };
 
 type RowChunk = [Row; CHUNK_ROWS as usize];
 

@@ -14,8 +14,8 @@ pub(crate) fn raw_primitives(file: &Source) -> Vec<String> {
         return Vec::new();
     }
     let code = file.view(&[Kind::Code]);
-    let foreign =
-        words(&code, "sync").filter(|&at| ["std", "core", "loom"].contains(&parent_of(&code, at)));
+    let foreign = words(&code, "sync")
+        .filter(|&at| ["std", "core", "loom", "shuttle"].contains(&parent_of(&code, at)));
     let raw = foreign
         .flat_map(|at| wrapped_names(&code[at + "sync".len()..]).map(move |name| (at, name)));
     let fences = ["fence", "compiler_fence"]
