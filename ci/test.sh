@@ -17,8 +17,8 @@ lint() {
     # The workspace as a whole turns every feature on.
     cargo clippy --locked --package fairlane --no-default-features -- -D warnings
     cargo clippy --locked "${loom_tools[@]}" --all-targets -- -D warnings
-    cargo clippy --locked --manifest-path shuttle-tests/Cargo.toml --all-targets -- -D warnings
-    cargo clippy --locked --manifest-path tsan-tests/Cargo.toml --all-targets -- -D warnings
+    cargo clippy --locked --manifest-path shuttle-tests/Cargo.toml --lib --test schedules -- -D warnings
+    cargo clippy --locked --manifest-path tsan-tests/Cargo.toml --lib --bins -- -D warnings
 }
 
 documentation() {

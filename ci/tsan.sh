@@ -11,8 +11,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 flags="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
 target_dir=${CARGO_TARGET_DIR:-tsan-tests/target}/tsan
 stress=$target_dir/$host/release/stress
-# Publication of a job, of a lane, of free blocks and of a profile, each weakened to Relaxed.
-mutants=(ring.publish ring.peek rotation.take pool.give row.profile)
+# Publication of a job, of a lane and of free blocks, weakened to Relaxed on either side.
+mutants=(ring.publish ring.peek rotation.insert rotation.take pool.give pool.take)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -78,6 +78,11 @@ fn shared_memory_comes_through_one_door() {
 }
 
 #[test]
+fn threads_and_clocks_come_through_the_same_door() {
+    assert_tidy(&each(&engine_files(), memory::raw_waits));
+}
+
+#[test]
 fn unsafe_stays_in_its_rooms() {
     assert_tidy(&memory::unsafe_rooms(&engine_files()));
 }

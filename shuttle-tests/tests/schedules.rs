@@ -47,6 +47,8 @@ macro_rules! sized {
     };
 }
 
+// With one worker nobody makes up for a wake-up that is lost.
+sized!(p2w1, 2, 1);
 sized!(p2w2, 2, 2);
 sized!(p3w3, 3, 3);
 

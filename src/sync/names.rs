@@ -1,6 +1,6 @@
 //! The map from names to numbers, in shards.
 
-use super::{IS_MODEL, RwLock};
+use super::RwLock;
 #[cfg(fairlane_shuttle)]
 use foldhash::fast::FixedState as Keys;
 #[cfg(not(fairlane_shuttle))]
@@ -30,7 +30,7 @@ fn rebuild(shard: &mut Shard) {
     *shard = fresh;
 }
 
-const SHARDS: usize = if IS_MODEL { 1 } else { 16 };
+const SHARDS: usize = if cfg!(fairlane_loom) { 1 } else { 16 };
 
 /// How far a walk over the shards has come.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,13 @@
 //! Shared memory: one door to it, and a reason beside everything unsafe.
 
+use crate::limits::without_tests;
 use crate::source::{Kind, Source, is_word, line_of, starts_word};
 
 /// What `crate::sync` wraps, by its name in a module called `sync`.
-const WRAPPED: [&str; 4] = ["atomic", "Mutex", "RwLock", "Condvar"];
+const WRAPPED: [&str; 5] = ["atomic", "Mutex", "RwLock", "Condvar", "mpsc"];
+
+/// What shuttle has to decide about, and so comes from `crate::sync` too.
+const WAITS: [&str; 4] = ["std::thread", "thread::sleep", "Instant::now", "crossbeam_deque"];
 
 /// How far above its block a SAFETY comment may stand.
 const SAFETY_LINES_ABOVE: usize = 6;
@@ -25,6 +29,18 @@ pub(crate) fn raw_primitives(file: &Source) -> Vec<String> {
     let problem =
         |(at, name)| format!("{}:{}: {name} outside src/sync/", file.path, line_of(&code, at));
     raw.chain(fences).map(problem).collect()
+}
+
+/// Threads, waits and looks at the clock that do not come from `crate::sync`.
+pub(crate) fn raw_waits(file: &Source) -> Vec<String> {
+    if file.path.starts_with("src/sync/") {
+        return Vec::new();
+    }
+    let code = without_tests(file, &[Kind::Code]);
+    let raw = WAITS.into_iter().flat_map(|name| words(&code, name).map(move |at| (at, name)));
+    let problem =
+        |(at, name)| format!("{}:{}: {name} outside src/sync/", file.path, line_of(&code, at));
+    raw.map(problem).collect()
 }
 
 /// The wrapped names in what follows `sync`: `::Mutex`, or a group.
@@ -156,7 +172,8 @@ fn words<'c>(code: &'c str, word: &str) -> impl Iterator<Item = usize> + use<'c>
 #[cfg(test)]
 mod tests {
     use super::{
-        Source, raw_primitives, seqcst_outside_fences, unsafe_rooms, unsafe_without_reason,
+        Source, raw_primitives, raw_waits, seqcst_outside_fences, unsafe_rooms,
+        unsafe_without_reason,
     };
 
     fn source(path: &str, text: &str) -> Source {
@@ -185,6 +202,21 @@ mod tests {
         let text = "use crate::sync::{Mutex, atomic::AtomicU64};\nuse crate::{sync::atomic, units};\nuse std::sync::Arc;\n\
                     // std::sync::Mutex, fence(SeqCst)\nlet fences = epoch_fence(1);";
         assert_eq!(raw_primitives(&source("src/park/mod.rs", text)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn raw_threads_and_clocks_are_rejected() {
+        for text in [
+            "std::thread::spawn(f);",
+            "use std::thread::JoinHandle;",
+            "let now = Instant::now();",
+            "use crossbeam_deque::Steal;",
+        ] {
+            assert_eq!(raw_waits(&source("src/x.rs", text)).len(), 1, "{text}");
+            assert_eq!(raw_waits(&source("src/sync/x.rs", text)), Vec::<String>::new(), "{text}");
+        }
+        let text = "use crate::sync::{now, thread};\nuse std::time::Instant;\n#[cfg(test)]\nmod t { f(Instant::now()) }";
+        assert_eq!(raw_waits(&source("src/x.rs", text)), Vec::<String>::new());
     }
 
     #[test]

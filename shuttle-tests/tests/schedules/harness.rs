@@ -49,9 +49,9 @@ fn config() -> Config {
 /// Runs `scenario` under the random scheduler and under PCT, or one schedule of it when
 /// `FAIRLANE_SHUTTLE_REPLAY` names its file.
 pub(crate) fn explore(name: &str, scenario: impl Fn() + Copy + Send + Sync + 'static) {
-    if let Some(file) = env::var_os("FAIRLANE_SHUTTLE_REPLAY") {
+    if let Ok(file) = env::var("FAIRLANE_SHUTTLE_REPLAY") {
         let replay = ReplayScheduler::new_from_file(&file);
-        let replay = replay.unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let replay = replay.unwrap_or_else(|e| panic!("{file}: {e}"));
         run(name, "replay", replay, scenario);
         return;
     }
@@ -76,7 +76,7 @@ fn run(
             eprintln!(
                 "{name}, {scheduler}: failed; to see it again, with the file named above:\n    \
                  FAIRLANE_SHUTTLE_REPLAY=FILE cargo test --manifest-path shuttle-tests/Cargo.toml \
-                 -- --exact {name} --nocapture"
+                 --test schedules -- --exact {name} --nocapture"
             );
             resume_unwind(panic);
         }
