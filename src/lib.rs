@@ -22,6 +22,9 @@ mod models;
 
 pub use claim::{Grant, Receipt};
 pub use clock::{Clock, ManualClock};
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use engine::testing;
 pub use engine::{
     Accepted, Batch, Builder, DrainReport, Engine, Job, Kind, Observer, PanicReport, Refused,
     Returned, Served, SetPolicyError, StartError, TenantError, Worker, WorkerError,

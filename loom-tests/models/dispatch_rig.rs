@@ -19,7 +19,7 @@ const BLOCKS: u32 = 4;
 pub(super) fn lanes(tenants: u32, bound: u32, seats: usize) -> (Arc<Lanes<u64>>, Vec<Bed>) {
     let policy = Policy::builder().tenants_max(BLOCKS).queue_max(2 * BLOCKS).build();
     let (sleepers, beds) = dormitory(seats);
-    let lanes = Lanes::new(policy.expect("a valid policy"), seats, sleepers, 0, false);
+    let lanes = Lanes::new(policy.expect("a valid policy"), seats, sleepers, 0);
     for tenant in 0..tenants {
         let known = lanes.table.intern(&tenant.to_string(), Terms { profile: 0, bound });
         assert_eq!(known.map(|known| known.slot), Ok(tenant));

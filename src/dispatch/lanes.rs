@@ -40,9 +40,8 @@ const STAMP_SOME: u32 = 63;
 const STAMP_ALL: u32 = 0;
 
 impl Cadence {
-    fn new(block_mask: u32, is_observed: bool) -> Self {
-        let always_careful = if is_observed { 0 } else { block_mask };
-        let cadence = Cadence { masks: AtomicU64::new(0), always_careful };
+    fn new(block_mask: u32) -> Self {
+        let cadence = Cadence { masks: AtomicU64::new(0), always_careful: block_mask };
         cadence.stamp(false);
         cadence
     }
@@ -76,25 +75,50 @@ impl Cadence {
     }
 }
 
+/// Where an engine's counters begin, and the key of its names' hash: zero and a random one, unless
+/// a test wants wraps and the same order in every run.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Start {
+    /// The first round, modulo 2^25.
+    pub(crate) round: u32,
+    /// The first position of every lane's ring, modulo 2^23.
+    pub(crate) position: u32,
+    /// The key of the names' hash; random when `None`.
+    pub(crate) names_key: Option<u64>,
+}
+
 impl<T> Lanes<T> {
-    pub(crate) fn new(
+    #[cfg(all(test, fairlane_loom))]
+    pub(crate) fn new(policy: Policy, seats: usize, sleepers: Sleepers, number: u16) -> Self {
+        Lanes::starting_at(policy, seats, sleepers, number, Start::default())
+    }
+
+    pub(crate) fn starting_at(
         policy: Policy,
         seats: usize,
         sleepers: Sleepers,
         number: u16,
-        is_observed: bool,
+        start: Start,
     ) -> Self {
         let (slots, blocks) = blocks_for(policy.queue_max(), policy.tenants_max());
         Lanes {
-            table: Table::new(policy.tenants_max()),
+            table: Table::starting_at(policy.tenants_max(), start.position, start.names_key),
             pool: Pool::new(slots, blocks, seats as u32),
-            rotation: Rotation::new(policy.tenants_max() as usize, seats),
+            rotation: Rotation::starting_at(policy.tenants_max() as usize, seats, start.round),
             sleepers,
             plan: Published::new(Plan::new(policy)),
             number,
-            cadence: CachePadded::new(Cadence::new(slots - 1, is_observed)),
+            cadence: CachePadded::new(Cadence::new(slots - 1)),
             crowd: Crowd::new(),
         }
+    }
+
+    /// Takes every position with care when every job `is_observed`.
+    pub(crate) fn observed(mut self, is_observed: bool) -> Self {
+        if is_observed {
+            self.cadence = CachePadded::new(Cadence::new(0));
+        }
+        self
     }
 
     /// Puts a lane whose first job has just been published into the rotation, and wakes a worker.

@@ -3,12 +3,13 @@
 //! A passive value: [`Seat::tick`] takes the time as an argument and runs no user code. Threads,
 //! handlers and sleeping are the engine's.
 
+mod granting;
 mod lanes;
 mod linger;
 mod pace;
 mod plan;
 mod seat;
 
-pub(crate) use lanes::Lanes;
+pub(crate) use lanes::{Lanes, Start};
 pub(crate) use plan::{Plan, PlanError};
 pub(crate) use seat::{Seat, Tick, unit};

@@ -1,16 +1,17 @@
 //! One worker's place at the rotation.
 
+use super::granting::Granting;
 use super::lanes::Lanes;
 use super::linger::Linger;
 use super::pace::Pace;
 use super::plan::{Plan, Profile};
-use crate::claim::{Grant, Ledger, Receipt, Waited};
-use crate::fair::{Account, Refill};
-use crate::ring::{Rest, Returns, Stamp, Stop, Taker, prefetch_line};
+use crate::claim::{Grant, Ledger};
+use crate::fair::{Account, Refill, micros};
+use crate::ring::{Rest, Returns, Stop, prefetch_line};
 use crate::rotation::{Claim, Findings};
-use crate::stats::{DelayLog, Delays, Kind, SeatCounters};
+use crate::stats::{DelayLog, Delays, SeatCounters};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
-use crate::sync::{DrainRight, Lender, Lent, Outbox, Reader, Run, full_fence, mutant, ord};
+use crate::sync::{DrainRight, Lender, Lent, Outbox, Reader, full_fence, mutant, ord};
 use crate::tenant::{Drain, LeftBehind, Row, Tenant};
 use crate::units::Nanos;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 const LANES_FAST: u32 = 64;
 /// Lanes between asking for a lane's first job and reading it.
 const PREFETCH_LANES: usize = 4;
-/// Rounds that grant nothing before a worker concludes that only unfinished producers are left.
+/// Rounds that come no nearer to a grant before a worker concludes that only unfinished producers are left.
 const BARREN_ROUNDS: u32 = 2;
 
 /// What a tick came to.
@@ -84,38 +85,8 @@ struct Spot<'a, T> {
     profile: Profile,
     refill: Refill,
     is_fresh: bool,
-}
-
-/// Makes grants of the jobs that a lane's balance covers.
-struct Granting<'a> {
-    account: Account,
-    /// Cost of the jobs granted.
-    cost: u64,
-    loans: Run<'a, Ledger>,
-    tenant: Tenant,
-    tier: u32,
-    now: Nanos,
-    log: &'a mut DelayLog,
-}
-
-impl<T> Taker<T> for Granting<'_> {
-    type Out = Grant<T>;
-
-    #[inline]
-    fn admit(&mut self, cost: u32) -> bool {
-        self.account.pay(cost)
-    }
-
-    #[inline]
-    fn make(&mut self, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
-        self.cost += u64::from(cost);
-        let waited = if stamp.is_some() {
-            time_wait(stamp, self.now, self.tier, self.log)
-        } else {
-            Waited::UNTIMED
-        };
-        Grant::new(payload, Receipt::new(self.tenant, cost, waited, self.loans.lend()))
-    }
+    /// The lane has a new tenant, with a balance of its own.
+    is_new: bool,
 }
 
 impl Seat {
@@ -197,8 +168,8 @@ impl Seat {
             if claim.wakes && !mutant!("dispatch.no_rewake") {
                 lanes.sleepers.wake_one();
             }
-            let granted = self.serve(lanes, claim, &mut tally);
-            if barren.is_over(refill, granted) && tally.stalled {
+            let came_nearer = self.serve(lanes, claim, &mut tally);
+            if barren.is_over(refill, came_nearer) && tally.stalled {
                 break;
             }
         }
@@ -252,7 +223,8 @@ impl Seat {
         }
     }
 
-    /// Visits every lane of a claim and puts them back. Returns whether a job was granted.
+    /// Visits every lane of a claim and puts them back. Returns whether a job was granted, or a lane
+    /// saves up for its first one.
     fn serve<T>(&mut self, lanes: &Lanes<T>, mut claim: Claim, tally: &mut Tally<'_, T>) -> bool {
         let mut rights = std::mem::take(&mut self.rights);
         let mut findings = Findings::default();
@@ -276,7 +248,7 @@ impl Seat {
         self.counters.claims.add(1);
         self.counters.visits.add(u64::from(tally.visits - before));
         self.tell(lanes, &findings);
-        findings.granted
+        findings.granted || findings.is_short()
     }
 
     fn visit_all<T>(
@@ -346,6 +318,9 @@ impl Seat {
         tally.visits += 1;
         let spot = &self.spot(lanes, right.lane(), claim);
         let visited = spot.row.drained.drain.open(right, |drain| {
+            if spot.is_new {
+                drain.account = Account::new();
+            }
             if spot.is_fresh && drain.account.had_turn(spot.refill.round) {
                 return Ok(Place::Over);
             }
@@ -360,6 +335,8 @@ impl Seat {
                 findings.granted = true;
                 spot.row.drained.publish(drain.head.position(), jobs, cost);
                 self.observe(spot, jobs, cost);
+            } else {
+                spot.row.drained.publish_skips(drain.head.position());
             }
             visited
         });
@@ -404,21 +381,46 @@ impl Seat {
             // The tenant was named after this tick's plan was read.
             None => lanes.plan.load().profiles[number],
         };
-        let generation = row.drained.generation.load(Relaxed) as u16;
+        let (generation, is_new) = row.drained.visit_tenant();
         let tenant = Tenant::new(lane, generation, lanes.number);
-        Spot { lanes, row, tenant, profile, refill: claim.refill, is_fresh: claim.is_fresh() }
+        Spot {
+            lanes,
+            row,
+            tenant,
+            profile,
+            refill: claim.refill,
+            is_fresh: claim.is_fresh(),
+            is_new,
+        }
     }
 
     #[inline]
-    fn begin<T>(&self, spot: &Spot<'_, T>, drain: &mut Drain) {
-        match spot.row.drained.take_corrections() {
-            0 => {}
-            micros => drain.account.correct(micros),
+    fn begin<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain) {
+        let corrected = spot.row.drained.take_corrections();
+        if corrected != 0 {
+            drain.account.correct(corrected);
         }
         let mut refill = spot.refill;
         // A replay must notice: what a turn is worth is decided here and nowhere else.
         refill.shift += u32::from(mutant!("dispatch.half_turn"));
-        drain.account.begin(refill, spot.profile.quantum);
+        if refill.leap > 1 {
+            self.leap(spot, drain, corrected);
+        } else {
+            drain.account.begin(refill, spot.profile.quantum);
+        }
+    }
+
+    /// Begins a turn that may stand for many. The need for it was counted before a policy swap or
+    /// a change of tier may have made quanta larger. What has just been given back comes on top.
+    #[cold]
+    fn leap<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain, corrected: i64) {
+        let Spot { lanes, row, profile, refill, .. } = *spot;
+        let mut plain = drain.account;
+        plain.begin(Refill { leap: 1, ..refill }, profile.quantum);
+        drain.account.begin(refill, profile.quantum);
+        let first = drain.head.first_cost((&row.tail, &lanes.pool, &mut self.returns));
+        let enough = micros(first.unwrap_or(0).into()) + corrected.max(0);
+        drain.account.cap_leap(plain, enough, profile.quantum, refill.shift);
     }
 
     /// Serves one lane, and says where it goes. `Err` when it is empty and still to be taken
@@ -489,6 +491,8 @@ impl Seat {
         tally: &mut Tally<'_, T>,
     ) -> Result<Place, LeftBehind> {
         if drain.head.rest(&row.tail) == Rest::Busy {
+            // Nothing is saved up meanwhile, as with an empty lane: a stall must not end in a burst.
+            drain.account.empty();
             tally.stalled = true;
             return Ok(Place::Over);
         }
@@ -506,18 +510,10 @@ impl Seat {
     }
 }
 
-/// A moment in units of 2^30 ns, about a second.
+/// A moment in units of 2^30 ns, about a second. Never 0, which stands for "never".
 #[inline]
 pub(crate) fn unit(now: Nanos) -> u32 {
-    (now.0 >> 30) as u32
-}
-
-/// Notes how long a stamped job waited.
-#[cold]
-fn time_wait(stamp: Stamp, now: Nanos, tier: u32, log: &mut DelayLog) -> Waited {
-    let age = stamp.age(now.0);
-    log.note(tier, Kind::Queue, age);
-    Waited::nanos(age)
+    ((now.0 >> 30) as u32).saturating_add(1)
 }
 
 /// Where a visited lane goes.
@@ -529,7 +525,7 @@ enum Place {
     Gone,
 }
 
-/// Counts rounds that granted nothing.
+/// Counts rounds that came no nearer to a grant.
 #[derive(Default)]
 struct Barren {
     round: Option<u32>,
@@ -537,8 +533,8 @@ struct Barren {
 }
 
 impl Barren {
-    fn is_over(&mut self, refill: Refill, granted: bool) -> bool {
-        if granted {
+    fn is_over(&mut self, refill: Refill, came_nearer: bool) -> bool {
+        if came_nearer {
             *self = Barren::default();
             return false;
         }

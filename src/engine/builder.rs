@@ -4,7 +4,7 @@ use super::shared::{PanicHook, Shared};
 use super::threads;
 use crate::claim::Grant;
 use crate::clock::Clock;
-use crate::dispatch::Lanes;
+use crate::dispatch::{Lanes, Start};
 use crate::park::dormitory;
 use crate::policy::Policy;
 use crate::sync::{cores, next_serial};
@@ -24,6 +24,7 @@ pub struct Builder<T> {
     clock: Option<Clock>,
     observer: Option<Arc<dyn Observer>>,
     panic_hook: Option<PanicHook>,
+    pub(super) start: Start,
     _payload: PhantomData<fn(T)>,
 }
 
@@ -85,6 +86,7 @@ impl<T: Send + 'static> Builder<T> {
             clock: None,
             observer: None,
             panic_hook: None,
+            start: Start::default(),
             _payload: PhantomData,
         }
     }
@@ -162,8 +164,8 @@ impl<T: Send + 'static> Builder<T> {
         let (sleepers, beds) = dormitory(workers + 1);
         // Engines are numbered, so that a handle of one is refused by another.
         let number = next_serial() as u16;
-        let is_observed = self.observer.is_some();
-        let lanes = Lanes::new(self.policy, workers + 1, sleepers, number, is_observed);
+        let lanes = Lanes::starting_at(self.policy, workers + 1, sleepers, number, self.start)
+            .observed(self.observer.is_some());
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
         Ok(Shared::new(Arc::new(lanes), clock, self.observer, self.panic_hook, beds))
     }

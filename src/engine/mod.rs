@@ -7,6 +7,8 @@ mod observe;
 mod report;
 mod shared;
 mod submit;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod threads;
 mod worker;
 

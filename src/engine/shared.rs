@@ -71,9 +71,17 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 struct Ledgers {
-    open: Vec<crate::sync::Arc<Lent<Ledger>>>,
+    open: Vec<Opened>,
     /// Loans made and ended on ledgers that are no longer open.
     closed: u64,
+}
+
+/// A worker's ledger.
+struct Opened {
+    ledger: crate::sync::Arc<Lent<Ledger>>,
+    /// Since when grants have been out without a pause, once the worker has left; until then the
+    /// desk's counter says so.
+    left_since: Option<u32>,
 }
 
 impl Desk {
@@ -90,20 +98,36 @@ impl Desk {
     /// Jobs granted here and jobs settled, over all workers that have sat here.
     pub(super) fn grants(&self) -> (u64, u64) {
         let ledgers = self.ledgers.lock().expect("no code panics under this lock");
-        let counts = ledgers.open.iter().map(|ledger| ledger.counts());
+        let counts = ledgers.open.iter().map(|opened| opened.ledger.counts());
         counts.fold((ledgers.closed, ledgers.closed), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// Since when the oldest grant may have been out that is out now, in units of 2^30 ns.
+    fn live_since(&self) -> Option<u32> {
+        let ledgers = self.ledgers.lock().expect("no code panics under this lock");
+        let busy = ledgers.open.iter().filter(|opened| {
+            let (granted, settled) = opened.ledger.counts();
+            granted > settled
+        });
+        let since = || self.counters.busy_since.load(Relaxed);
+        busy.map(|opened| opened.left_since.unwrap_or_else(since)).min()
     }
 
     fn open_ledger(&self, ledger: crate::sync::Arc<Lent<Ledger>>) {
         let mut ledgers = self.ledgers.lock().expect("no code panics under this lock");
         let mut closed = 0;
         ledgers.open.retain(|old| {
-            let settled = old.settled();
+            let settled = old.ledger.settled();
             closed += settled.unwrap_or(0);
             settled.is_none()
         });
         ledgers.closed += closed;
-        ledgers.open.push(ledger);
+        // Grants outlive their worker; the next one at this desk counts from its own first grant.
+        let since = self.counters.busy_since.load(Relaxed);
+        ledgers.open.iter_mut().for_each(|old| {
+            old.left_since.get_or_insert(since);
+        });
+        ledgers.open.push(Opened { ledger, left_since: None });
     }
 }
 
@@ -206,11 +230,7 @@ impl<T: Send + 'static> Shared<T> {
 
     /// What protects an idle tenant now.
     fn ages(&self) -> Ages {
-        let busy = self.desks.iter().filter(|desk| {
-            let (granted, settled) = desk.grants();
-            granted > settled
-        });
-        let oldest = busy.map(|desk| desk.counters.busy_since.load(Relaxed)).min();
+        let oldest = self.desks.iter().filter_map(Desk::live_since).min();
         let now = unit(self.clock.now());
         Ages { live_since: oldest.unwrap_or(u32::MAX), debt_since: now.saturating_sub(DEBT_UNITS) }
     }

@@ -203,7 +203,7 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Checks what needs no tenant state, and resolves the cost.
     #[inline]
-    fn check(
+    pub(super) fn check(
         &self,
         lanes: &Lanes<T>,
         tenant: Tenant,
@@ -223,7 +223,11 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    fn check_job(&self, tenant: Tenant, job: &Job<T>) -> Result<u32, (Reason, (u64, u64))> {
+    pub(super) fn check_job(
+        &self,
+        tenant: Tenant,
+        job: &Job<T>,
+    ) -> Result<u32, (Reason, (u64, u64))> {
         self.check(&self.lanes, tenant, job.cost, job.kind)
     }
 
@@ -236,7 +240,7 @@ impl<T: Send + 'static> Shared<T> {
 
     /// The moment of acceptance, for a job that is to be timed.
     #[inline]
-    fn stamp(&self, lanes: &Lanes<T>, row: &Row) -> Stamp {
+    pub(super) fn stamp(&self, lanes: &Lanes<T>, row: &Row) -> Stamp {
         if lanes.cadence.is_stamped(row.tail.look().tail()) {
             Stamp::at(self.clock.now().0)
         } else {
@@ -244,7 +248,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    fn why(&self, error: ReserveError, bound: u32) -> (Reason, (u64, u64)) {
+    pub(super) fn why(&self, error: ReserveError, bound: u32) -> (Reason, (u64, u64)) {
         match error {
             ReserveError::Stale => (Reason::StaleTenant, (0, 0)),
             ReserveError::Closed => (self.closed_reason(), (0, 0)),
@@ -256,7 +260,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     #[cold]
-    fn refuse(
+    pub(super) fn refuse(
         &self,
         job: Job<T>,
         of: Option<(&Row, u32)>,
@@ -269,7 +273,7 @@ impl<T: Send + 'static> Shared<T> {
         Refused::new(job, reason, detail)
     }
 
-    fn tell_enqueued(&self, tenant: Tenant, row: &Row) {
+    pub(super) fn tell_enqueued(&self, tenant: Tenant, row: &Row) {
         if let Some(observer) = &self.observer {
             let depth = row.progress().1;
             let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
@@ -400,7 +404,7 @@ impl<T: Send + 'static> Shared<T> {
 }
 
 #[inline]
-fn door(tenant: Tenant, row: &Row) -> Door<'_> {
+pub(super) fn door(tenant: Tenant, row: &Row) -> Door<'_> {
     Door {
         generation: tenant.generation(),
         bound: row.bound.load(Relaxed),

@@ -23,12 +23,12 @@ const BATCH_MAX: usize = 4_096;
 /// Jobs that a call has handed out are the caller's: no other worker can take them over. So take
 /// few at a time (1 is best) when jobs are slow, many when they are fast.
 pub struct Worker<T: Send + 'static> {
-    shared: Arc<Shared<T>>,
-    seat: Seat,
+    pub(super) shared: Arc<Shared<T>>,
+    pub(super) seat: Seat,
     /// Always there until the worker drops.
     bed: Option<Bed>,
-    index: usize,
-    batch: Outbox<Grant<T>>,
+    pub(super) index: usize,
+    pub(super) batch: Outbox<Grant<T>>,
     /// Consecutive times that only unfinished producers were left.
     stalls: u32,
 }
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Worker<T> {
         self.batch.drain()
     }
 
-    fn fill(&mut self, now: Nanos, most: usize) -> Tick {
+    pub(super) fn fill(&mut self, now: Nanos, most: usize) -> Tick {
         let most = most.min(BATCH_MAX);
         self.batch.prepare(most);
         if !self.shared.begin_look(self.index) {

@@ -114,6 +114,14 @@ impl Account {
         self.mark = refill.round | BARREN;
     }
 
+    /// Cuts a leap that gives more than `enough` millionths and a turn besides: its turns were
+    /// counted in quanta that may be other ones now. `plain` is what the account would be with a
+    /// single turn.
+    pub(crate) fn cap_leap(&mut self, plain: Account, enough: i64, quantum: Quantum, shift: u32) {
+        let most = enough.saturating_add(quantum.shifted(shift));
+        self.deficit = self.deficit.min(most.max(plain.deficit));
+    }
+
     fn turns_due(self, refill: Refill) -> u32 {
         let leap = if self.has(HUNGRY) { refill.leap } else { 1 };
         if self.has(RESTED) {

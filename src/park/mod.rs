@@ -80,7 +80,8 @@ impl Sleepers {
         self.asleep.iter().map(|word| word.load(Relaxed).count_ones()).sum()
     }
 
-    fn announce(&self, seat: usize) {
+    /// Says that the worker of `seat` is about to sleep. It looks for work once more before it does.
+    pub(crate) fn announce(&self, seat: usize) {
         // ORDERING(park.announce): AcqRel; pairs with park.wake.
         self.asleep[seat / 64].fetch_or(1 << (seat % 64), ord!("park.announce", AcqRel => Relaxed));
         // ORDERING(park.fence): either the look that follows sees the work, or the waker sees the
@@ -89,10 +90,18 @@ impl Sleepers {
     }
 
     /// Withdraws the announcement. `false` when somebody has taken it as the one to wake.
-    fn withdraw(&self, seat: usize) -> bool {
+    pub(crate) fn withdraw(&self, seat: usize) -> bool {
         let bit = 1 << (seat % 64);
         // ORDERING(park.wake): AcqRel; pairs with park.announce.
         self.asleep[seat / 64].fetch_and(!bit, ord!("park.wake", AcqRel => Relaxed)) & bit != 0
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Sleepers {
+    /// Whether the worker of `seat` has announced itself and nobody has chosen to wake it since.
+    pub(crate) fn is_announced(&self, seat: usize) -> bool {
+        self.asleep[seat / 64].load(Relaxed) >> (seat % 64) & 1 == 1
     }
 }
 

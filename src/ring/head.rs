@@ -87,6 +87,24 @@ impl Head {
         }
     }
 
+    /// The cost of the next job, if it is published. Passes tombstones on the way.
+    pub(crate) fn first_cost<T>(&mut self, lane: (&Tail, &Pool<T>, &mut Returns)) -> Option<u32> {
+        let (tail, pool, returns) = lane;
+        loop {
+            if (self.block == NO_BLOCK || self.spent) && !self.cross(tail, pool, returns) {
+                return None;
+            }
+            let meta = look_into(pool.block(self.block).slot(self.pos));
+            if meta.tag() != u32::from(self.tag) {
+                return None;
+            }
+            if meta.cost() != TOMBSTONE {
+                return Some(meta.cost());
+            }
+            drop(Passed { head: self, mask: pool.mask(), slots: 1 });
+        }
+    }
+
     /// Takes jobs out of the present block, as long as they are not stamped. Nearly all are not,
     /// so this is the loop that a dispatcher spends its time in: not inlined, so that it has the
     /// registers for itself. Returns whether the next job of the block is not published.

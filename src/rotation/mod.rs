@@ -147,6 +147,12 @@ impl Findings {
         self.need = if self.need == 0 { turns } else { self.need.min(turns) };
     }
 
+    /// Whether some lane saves up for its first job.
+    #[inline]
+    pub(crate) fn is_short(&self) -> bool {
+        self.need != 0
+    }
+
     /// Whether any lane stays in the rotation.
     #[inline]
     pub(crate) fn leaves_backlog(&self) -> bool {
@@ -156,11 +162,13 @@ impl Findings {
 
 impl Rotation {
     /// Makes an empty rotation for `lanes` lanes and `seats` workers.
+    #[cfg(all(test, fairlane_loom))]
     pub(crate) fn new(lanes: usize, seats: usize) -> Self {
         Rotation::starting_at(lanes, seats, 0)
     }
 
-    /// The same, with the first round chosen, so that tests start just before the wrap.
+    /// Makes an empty rotation for `lanes` lanes and `seats` workers that begins with `round`:
+    /// tests start just before the wrap.
     pub(crate) fn starting_at(lanes: usize, seats: usize, round: u32) -> Self {
         Rotation {
             fresh: LaneSet::new(lanes),

@@ -1,14 +1,12 @@
 //! The map from names to numbers, in shards.
 
 use super::RwLock;
-#[cfg(fairlane_shuttle)]
-use foldhash::fast::FixedState as Keys;
-#[cfg(not(fairlane_shuttle))]
-use foldhash::fast::RandomState as Keys;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-type Shard = HashMap<Box<str>, u64, Keys>;
+type Shard = HashMap<Box<str>, u64, SeedableRandomState>;
 
 /// Names to 64-bit values. Hashed with a per-map random key, because tenants choose the names; under
 /// shuttle with a fixed one, so that a replay walks the map in the same order.
@@ -17,7 +15,7 @@ type Shard = HashMap<Box<str>, u64, Keys>;
 /// name into or takes one out of the same shard.
 pub(crate) struct Names {
     /// Chooses the shard, with a key of its own.
-    spread: Keys,
+    spread: SeedableRandomState,
     shards: Box<[RwLock<Shard>]>,
 }
 
@@ -47,9 +45,18 @@ impl Part {
 }
 
 impl Names {
-    pub(crate) fn new() -> Self {
-        let shard = |_| RwLock::new(Shard::with_hasher(Keys::default()));
-        Names { spread: Keys::default(), shards: (0..SHARDS).map(shard).collect() }
+    /// An empty map. `key` is for tests that must see the same order in every run; otherwise every
+    /// map has a random one.
+    pub(crate) fn new(key: Option<u64>) -> Self {
+        let key = key.or(cfg!(fairlane_shuttle).then_some(0));
+        let state = |part: usize| match key {
+            None => SeedableRandomState::random(),
+            Some(key) => {
+                SeedableRandomState::with_seed(key ^ part as u64, SharedSeed::global_fixed())
+            }
+        };
+        let shard = |at| RwLock::new(Shard::with_hasher(state(at)));
+        Names { spread: state(SHARDS), shards: (0..SHARDS).map(shard).collect() }
     }
 
     fn shard(&self, name: &str) -> &RwLock<Shard> {

@@ -80,8 +80,9 @@ pub(crate) struct Drained {
     pub(crate) head_seen: AtomicU32,
     /// Index into the plan's profiles. Written when the tenant is named or the policy swapped.
     pub(crate) profile: AtomicU32,
-    /// The generation of the handle given out last. Written under the registry's lock.
-    pub(crate) generation: AtomicU32,
+    /// `new 1 | generation 16` of the handle given out last: see [`Drained::begin_tenant`]. Written
+    /// under the registry's lock while the lane is idle, and by the drainer at the first visit.
+    generation: AtomicU32,
     /// The rest belongs to the holder of the drain right.
     pub(crate) drain: Owned<Drain>,
 }
@@ -90,10 +91,11 @@ pub(crate) struct Drained {
 const _: () = assert!(size_of::<Row>() == 128, "a tenant's lane is two cache lines");
 
 impl Row {
-    /// The row of a lane that has never had a tenant.
-    pub(crate) fn new(lane: u32) -> Self {
+    /// The row of a lane that has never had a tenant, whose ring counts positions from `start`.
+    pub(crate) fn starting_at(lane: u32, start: u32) -> Self {
+        let head = Head::new(start);
         Row {
-            tail: Tail::new(0, 0),
+            tail: Tail::new(0, start),
             bound: AtomicU32::new(0),
             refused: AtomicU32::new(0),
             refused_cost: AtomicU64::new(0),
@@ -104,10 +106,10 @@ impl Row {
                 dispatched: AtomicU64::new(0),
                 served_cost: AtomicU64::new(0),
                 owed: AtomicU64::new(Owed::nothing(0).0),
-                head_seen: AtomicU32::new(0),
+                head_seen: AtomicU32::new(head.position()),
                 profile: AtomicU32::new(0),
                 generation: AtomicU32::new(0),
-                drain: Owned::new(lane, Drain { head: Head::new(0), account: Account::new() }),
+                drain: Owned::new(lane, Drain { head, account: Account::new() }),
             },
         }
     }
@@ -177,6 +179,9 @@ impl Row {
         self.drained.owed.swap(Owed::nothing(generation).0, Relaxed);
         self.refused.swap(0, Relaxed);
         self.refused_cost.swap(0, Relaxed);
+        // No grant of the tenant before was out, and its debt is not the next one's.
+        self.rested_at.store(0, Relaxed);
+        self.in_debt.store(0, Relaxed);
         self.drained.dispatched.store(0, Relaxed);
         self.drained.served_cost.store(0, Relaxed);
     }
@@ -210,7 +215,27 @@ impl Owed {
     }
 }
 
+/// In [`Drained::generation`]: the drainer has not visited the lane since it has a new tenant.
+const NEW_TENANT: u32 = 1 << 16;
+
 impl Drained {
+    /// Gives the lane to the tenant of `generation`. The balance is the drainer's, so it is left to
+    /// the first visit to begin a new one.
+    pub(crate) fn begin_tenant(&self, generation: u16) {
+        self.generation.store(u32::from(generation) | NEW_TENANT, Relaxed);
+    }
+
+    /// The generation of the lane's handle; `true` beside it at the drainer's first visit.
+    #[inline]
+    pub(crate) fn visit_tenant(&self) -> (u16, bool) {
+        let word = self.generation.load(Relaxed);
+        let is_new = word & NEW_TENANT != 0;
+        if is_new {
+            self.generation.store(word & !NEW_TENANT, Relaxed);
+        }
+        (word as u16, is_new)
+    }
+
     /// Books a correction for the tenant of `generation`; for an earlier one it is dropped.
     pub(crate) fn correct(&self, generation: u16, micros: i64) {
         let booked = self.owed.fetch_update(Relaxed, Relaxed, |owed| {
@@ -233,6 +258,16 @@ impl Drained {
 
     fn owed(&self) -> Owed {
         Owed(self.owed.load(Relaxed))
+    }
+
+    /// Publishes where the head stands after a visit that took no job, but maybe tombstones: they
+    /// count as depth until then. The caller holds the lane's drain right.
+    #[inline]
+    pub(crate) fn publish_skips(&self, head: u32) {
+        if self.head_seen.load(Relaxed) != head {
+            // ORDERING(row.head): as in `publish`; pairs with row.depth.
+            self.head_seen.store(head, ord!("row.head", Release => Relaxed));
+        }
     }
 
     /// Publishes what a visit did: `jobs` of `cost` in all, and where the head stands now.
@@ -284,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_late_correction_does_not_reach_the_next_tenant() {
-        let row = Row::new(0);
+        let row = Row::starting_at(0, 0);
         row.drained.correct(0, 5);
         row.clear_for(1);
         row.drained.correct(0, 7);

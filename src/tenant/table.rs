@@ -18,6 +18,8 @@ pub(crate) struct Table {
     /// Slots that have ever had a tenant: `0..used`. Grows under the registry's lock.
     used: AtomicU32,
     tenants_max: u32,
+    /// Where the ring positions of a new row begin.
+    first_position: u32,
     registry: Mutex<Registry>,
 }
 
@@ -66,12 +68,24 @@ pub(crate) enum InternError {
 }
 
 impl Table {
+    #[cfg(test)]
     pub(crate) fn new(tenants_max: u32) -> Self {
+        Table::starting_at(tenants_max, 0, None)
+    }
+
+    /// An empty table, with the first ring position of every lane and the key of the names' hash
+    /// chosen, so that tests start just before the wrap and see the same order in every run.
+    pub(crate) fn starting_at(
+        tenants_max: u32,
+        first_position: u32,
+        names_key: Option<u64>,
+    ) -> Self {
         Table {
-            names: Names::new(),
+            names: Names::new(names_key),
             rows: Chunks::new(tenants_max.div_ceil(CHUNK_ROWS) as usize),
             used: AtomicU32::new(0),
             tenants_max,
+            first_position,
             registry: Mutex::new(Registry::default()),
         }
     }
@@ -128,7 +142,7 @@ impl Table {
         }
         let new = self.new_slot(&mut registry, ages).ok_or(InternError::Full)?;
         let row = self.row(new.slot);
-        row.drained.generation.store(u32::from(new.generation), Relaxed);
+        row.drained.begin_tenant(new.generation);
         self.note_use(new, terms);
         self.names.insert(name, pack(new));
         Ok(new)
@@ -170,7 +184,7 @@ impl Table {
         }
         self.rows.get_or_make((slot / CHUNK_ROWS) as usize, || {
             let first = slot / CHUNK_ROWS * CHUNK_ROWS;
-            std::array::from_fn(|at| Row::new(first + at as u32))
+            std::array::from_fn(|at| Row::starting_at(first + at as u32, self.first_position))
         });
         // ORDERING(table.grow): Release: the row exists; pairs with table.used.
         self.used.store(slot + 1, ord!("table.grow", Release => Relaxed));
@@ -186,24 +200,24 @@ impl Table {
         let most = (self.tenants_max as usize / 8).max(1);
         let mut spare = Vec::new();
         let mut idle = Vec::new();
+        // Those that cannot go anyway must not take the places of those that can.
+        let early = ages();
         self.names.for_each(|name, packed, part| {
             let tenant = unpack(packed);
             let row = self.row(tenant.slot);
             let touched = row.touched.load(Relaxed) != 0;
             row.touched.store(0, Relaxed);
             let list = if touched { &mut idle } else { &mut spare };
-            if let (true, Some(word)) = (list.len() < part.of(most), row.idle_word()) {
+            let wanted = list.len() < part.of(most) && is_free(row, early);
+            if let (true, Some(word)) = (wanted, row.idle_word()) {
                 list.push((Box::<str>::from(name), tenant, word));
             }
         });
         // Asked after the lanes were found idle: their jobs have all been granted by then.
         let ages = ages();
-        let is_free = |(_, tenant, _): &(_, Interned, _)| {
-            let row = self.row(tenant.slot);
-            row.rested_at.load(Relaxed) < ages.live_since && !row.owes_since(ages.debt_since)
-        };
-        spare.retain(is_free);
-        idle.retain(is_free);
+        let stays_free = |(_, tenant, _): &(_, Interned, _)| is_free(self.row(tenant.slot), ages);
+        spare.retain(stays_free);
+        idle.retain(stays_free);
         let victims = if spare.is_empty() { idle } else { spare };
         for (name, tenant, word) in victims {
             self.retire(registry, &name, tenant, word);
@@ -235,6 +249,11 @@ impl Table {
             row.tail.close();
         }
     }
+}
+
+/// Whether an idle tenant has no grant out and no recent debt.
+fn is_free(row: &Row, ages: Ages) -> bool {
+    row.rested_at.load(Relaxed) < ages.live_since && !row.owes_since(ages.debt_since)
 }
 
 const fn pack(tenant: Interned) -> u64 {

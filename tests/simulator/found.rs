@@ -1,0 +1,161 @@
+//! What seeds have found, as small cases of their own: seeds go other ways whenever the simulator
+//! changes.
+
+use fairlane::testing::reserve;
+use fairlane::{Clock, Engine, Job, ManualClock, Nanos, Policy, Tenant, Weight, Worker};
+
+struct Rig {
+    engine: Engine<u32>,
+    hand: ManualClock,
+}
+
+impl Rig {
+    fn new(base: u32, tenants: u32, bound: u32) -> Rig {
+        let hand = ManualClock::new();
+        let engine = Engine::builder()
+            .workers(2)
+            .clock(Clock::Manual(hand.clone()))
+            .policy(policy(base, tenants, bound))
+            .build()
+            .expect("a passive engine");
+        Rig { engine, hand }
+    }
+
+    fn tenant(&self, name: &str) -> Tenant {
+        self.engine.tenant(name, "all").expect("room in the table")
+    }
+
+    fn fill(&self, tenant: Tenant, jobs: u32, cost: u32) {
+        for _ in 0..jobs {
+            self.engine.submit(tenant, Job::new(tenant.slot()).cost(cost)).expect("room");
+        }
+    }
+
+    /// The slots of the next `most` jobs' tenants.
+    fn take(&self, worker: &mut Worker<u32>, most: usize) -> Vec<u32> {
+        worker.tick(self.hand.now(), most).map(|grant| *grant.payload()).collect()
+    }
+}
+
+fn policy(base: u32, tenants: u32, bound: u32) -> Policy {
+    Policy::builder()
+        .tier("all", Weight::ONE)
+        .default_tier("all")
+        .base_quantum(base)
+        .tenants_max(tenants)
+        .default_queue_max(bound)
+        .build()
+        .expect("a valid policy")
+}
+
+#[test]
+fn a_stalled_producers_lane_does_not_save_up_turns() {
+    let rig = Rig::new(1, 8, 10_000);
+    let (slow, busy) = (rig.tenant("slow"), rig.tenant("busy"));
+    let mut worker = rig.engine.worker().unwrap();
+    let stopped = reserve(&rig.engine, slow, slow.slot()).unwrap();
+    rig.fill(busy, 1_000, 1);
+    // A published job in front, so that the lane is in the rotation while it is blocked.
+    let early = rig.tenant("early");
+    rig.fill(early, 1, 1);
+    let blocked = reserve(&rig.engine, early, early.slot()).unwrap();
+    assert_eq!(rig.take(&mut worker, 500).len(), 500);
+    blocked.finish();
+    stopped.finish();
+    rig.fill(early, 100, 1);
+    let next = rig.take(&mut worker, 40);
+    let got = next.iter().filter(|slot| **slot == early.slot()).count();
+    assert!(got <= 21, "{got} of 40 jobs were the lane's that had been blocked");
+}
+
+#[test]
+fn an_abandoned_place_leaves_no_depth_behind() {
+    let rig = Rig::new(1, 8, 1);
+    let tenant = rig.tenant("one");
+    let mut worker = rig.engine.worker().unwrap();
+    drop(reserve(&rig.engine, tenant, 0).unwrap());
+    assert_eq!(rig.take(&mut worker, 1), []);
+    assert_eq!(rig.engine.snapshot().depth, 0);
+    rig.fill(tenant, 1, 1);
+    assert_eq!(rig.take(&mut worker, 1).len(), 1);
+}
+
+#[test]
+fn a_dear_job_is_found_in_one_look_beside_a_stalled_producer() {
+    let rig = Rig::new(1, 64, 10);
+    let mut worker = rig.engine.worker().unwrap();
+    let blocked = rig.tenant("blocked");
+    rig.fill(blocked, 1, 1);
+    let _stopped = reserve(&rig.engine, blocked, 0).unwrap();
+    assert_eq!(rig.take(&mut worker, 1), [blocked.slot()]);
+    let dear: Vec<Tenant> = (0..8).map(|at| rig.tenant(&format!("dear-{at}"))).collect();
+    dear.iter().for_each(|tenant| rig.fill(*tenant, 1, 1_000_000));
+    for left in 0..8 {
+        assert_eq!(rig.take(&mut worker, 1).len(), 1, "after {left} of 8 jobs");
+    }
+}
+
+#[test]
+fn a_slots_next_tenant_does_not_inherit_a_debt() {
+    let rig = Rig::new(1, 2, 1_000);
+    let (old, rival) = (rig.tenant("old"), rig.tenant("rival"));
+    let mut worker = rig.engine.worker().unwrap();
+    // Fast handlers, so that the empty lane stays until the debt has reached its balance.
+    rig.fill(rival, 40, 1);
+    (0..40).for_each(|_| assert_eq!(rig.take(&mut worker, 1).len(), 1));
+    rig.fill(old, 1, 1);
+    worker.tick(Nanos::ZERO, 1).for_each(|grant| grant.settle(500));
+    assert_eq!(rig.take(&mut worker, 1), []);
+    rig.hand.advance(Nanos(600_000_000_000));
+    rig.fill(rival, 400, 1);
+    assert_eq!(rig.take(&mut worker, 2), [rival.slot(); 2]);
+    let new = rig.tenant("new");
+    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    rig.fill(new, 1, 1);
+    assert!(rig.take(&mut worker, 3).contains(&new.slot()));
+}
+
+#[test]
+fn a_tenant_with_a_grant_that_outlives_its_worker_is_not_given_up() {
+    let rig = Rig::new(20, 2, 1_000);
+    let (held, other) = (rig.tenant("held"), rig.tenant("other"));
+    let mut first = rig.engine.worker().unwrap();
+    rig.fill(held, 1, 1);
+    let grant = first.tick(rig.hand.now(), 1).next().expect("one job waits");
+    drop(first);
+    rig.hand.advance(Nanos(600_000_000_000));
+    let mut second = rig.engine.worker().unwrap();
+    rig.fill(other, 2, 1);
+    let kept: Vec<_> = second.tick(rig.hand.now(), 2).collect();
+    rig.hand.advance(Nanos(600_000_000_000));
+    assert!(rig.engine.tenant("new", "all").is_err(), "both tenants have a grant out");
+    drop((grant, kept));
+}
+
+#[test]
+fn a_tenant_without_a_job_makes_room_in_the_first_second_and_beside_busy_ones() {
+    let rig = Rig::new(20, 9, 1_000);
+    let mut worker = rig.engine.worker().unwrap();
+    let busy: Vec<Tenant> = (0..8).map(|at| rig.tenant(&format!("busy-{at}"))).collect();
+    let _unused = rig.tenant("unused");
+    busy.iter().for_each(|tenant| rig.fill(*tenant, 1, 1));
+    let grants: Vec<_> = worker.tick(rig.hand.now(), 8).collect();
+    assert_eq!(grants.len(), 8);
+    while !rig.take(&mut worker, 1).is_empty() {}
+    let named = rig.engine.tenant("new", "all");
+    assert!(named.is_ok(), "{named:?}");
+}
+
+#[test]
+fn a_leap_counted_before_a_swap_gives_no_more_than_the_first_job_takes() {
+    let rig = Rig::new(1, 8, 1_000);
+    let tenants = [rig.tenant("a"), rig.tenant("b")];
+    let mut worker = rig.engine.worker().unwrap();
+    // Served once, so that neither is fresh, and short of a dear job each afterwards.
+    tenants.iter().for_each(|tenant| rig.fill(*tenant, 300, 100_000));
+    assert_eq!(rig.take(&mut worker, 1).len(), 1);
+    rig.engine.set_policy(policy(1_000, 8, 1_000)).expect("only the quantum differs");
+    let next = rig.take(&mut worker, 100);
+    let got = next.iter().filter(|slot| **slot == tenants[0].slot()).count();
+    assert!((48..=52).contains(&got), "{got} of 100 equal jobs");
+}

@@ -1,0 +1,206 @@
+//! What a seed draws: sizes, habits of producers and handlers, and which faults there are and how
+//! often. Each feature is absent in about half of the seeds, so that rare ones are not drowned by
+//! frequent ones (swarm testing; Groce et al., 2012).
+
+use crate::chance::Chance;
+use crate::terms::{Terms, Tier};
+use std::collections::BTreeMap;
+
+/// Which tenants get the jobs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Crowd {
+    Uniform,
+    /// Few tenants get most.
+    Skewed,
+    /// Four in five jobs are tenant 0's.
+    Hot,
+    /// A few tenants at a time, others later.
+    Waves,
+}
+
+/// A run's parameters. Rates are per mille.
+#[derive(Clone, Debug)]
+pub(crate) struct Mix {
+    pub(crate) seed: u64,
+    pub(crate) workers: usize,
+    pub(crate) producers: usize,
+    pub(crate) tenants: usize,
+    pub(crate) terms: Terms,
+    pub(crate) crowd: Crowd,
+    /// Of the steps, how many are a producer's; the others are a worker's.
+    pub(crate) produce: u32,
+    pub(crate) batch: u32,
+    pub(crate) batch_max: u64,
+    pub(crate) cost_max: u64,
+    /// Most jobs a worker asks for at once.
+    pub(crate) most: u64,
+    /// Nanoseconds a handler takes, and a step.
+    pub(crate) handler_ns: u64,
+    pub(crate) step_ns: u64,
+    pub(crate) first_round: u32,
+    pub(crate) first_position: u32,
+    pub(crate) faults: Faults,
+    /// Steps between two comparisons of a snapshot with the oracle.
+    pub(crate) snapshot_every: u64,
+    /// The step at which the engine is drained, with whatever is going on.
+    pub(crate) drain_at: Option<u64>,
+}
+
+/// What goes wrong, or is done seldom, per mille of the occasions.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Faults {
+    /// A producer stops between reserving and publishing ...
+    pub(crate) stall: u32,
+    /// ... and of those, never publishes.
+    pub(crate) abandon: u32,
+    /// Longest stop, in steps.
+    pub(crate) stall_steps: u64,
+    pub(crate) panic: u32,
+    /// A handler that does not return until the end of the run.
+    pub(crate) stuck: u32,
+    /// A handler that corrects its job's cost.
+    pub(crate) settle: u32,
+    /// A grant that ends elsewhere, at another time.
+    pub(crate) loose: u32,
+    /// A worker's thread dies, with the grants it holds.
+    pub(crate) death: u32,
+    /// A sleeping worker wakes by itself.
+    pub(crate) timeout: u32,
+    /// The clock jumps ahead, up to a year.
+    pub(crate) jump: u32,
+    /// The clock is asked to step back.
+    pub(crate) back: u32,
+    /// The clock stands still for a while.
+    pub(crate) still: u32,
+    /// A worker reads the clock late, by up to this many steps.
+    pub(crate) skew_steps: u64,
+    /// The policy is swapped; `storm` times in a row.
+    pub(crate) swap: u32,
+    pub(crate) storm: u64,
+    /// A policy that must be refused is offered.
+    pub(crate) refused_policy: u32,
+    /// A tenant is named again, in another tier.
+    pub(crate) rename: u32,
+}
+
+impl Mix {
+    pub(crate) fn draw(seed: u64, steps: u64) -> Mix {
+        let mut chance = Chance::new(seed);
+        let chance = &mut chance;
+        let tenants = match chance.below(10) {
+            0..6 => chance.scaled(1..=32),
+            6..9 => chance.scaled(32..=1_000),
+            _ => chance.scaled(1_000..=10_000),
+        } as usize;
+        let handler_ns = chance.pick(&[0, 200, 3_000, 50_000, 1_000_000, 20_000_000]);
+        let near_wrap = chance.per_mille(300);
+        Mix {
+            seed,
+            workers: chance.within(1..=8) as usize,
+            producers: chance.scaled(1..=64) as usize,
+            tenants,
+            terms: draw_terms(chance, tenants),
+            crowd: chance.pick(&[Crowd::Uniform, Crowd::Skewed, Crowd::Hot, Crowd::Waves]),
+            produce: chance.within(150..=700) as u32,
+            batch: sometimes(chance, 10..=500),
+            batch_max: chance.scaled(2..=200),
+            cost_max: chance.pick(&[1, 3, 30, 1_000, 1_000_000]),
+            most: chance.pick(&[1, 1, 4, 32, 300]),
+            handler_ns,
+            step_ns: handler_ns / chance.within(1..=8) + chance.below(50),
+            first_round: if near_wrap { (1 << 25) - chance.within(1..=40) as u32 } else { 0 },
+            first_position: if near_wrap { (1 << 23) - chance.within(1..=40) as u32 } else { 0 },
+            faults: Faults::draw(chance),
+            snapshot_every: 200 + 20 * tenants as u64,
+            drain_at: chance.per_mille(300).then(|| chance.within(steps / 4..=steps.max(1))),
+        }
+    }
+
+    /// A run for controls: every feature that the twin has, in sizes that make a flaw show.
+    pub(crate) fn of_control(seed: u64, steps: u64) -> Mix {
+        let mut mix = Mix::draw(seed, steps);
+        let chance = &mut Chance::new(!seed);
+        mix.tenants = mix.tenants.clamp(4, 12);
+        mix.terms = draw_terms(chance, mix.tenants);
+        mix.terms.tiers = vec![tier(1_000, 40), tier(4_000, 60)];
+        mix.terms.base = 20;
+        // The twin's door is simpler than the engine's, and it gives no tenant up.
+        mix.terms.tenants_max = 64;
+        mix.terms.queue_max = 100_000;
+        mix.terms.own.clear();
+        (mix.crowd, mix.cost_max) = (Crowd::Uniform, 30);
+        // Too much work in half of the seeds, workers that sleep now and then in the others.
+        mix.produce = if seed % 2 == 0 { 500 } else { 120 };
+        (mix.batch, mix.batch_max, mix.most) = (300, 20, mix.most.max(4));
+        mix.faults.swap = mix.faults.swap.min(1);
+        mix.faults.settle = mix.faults.settle.max(100);
+        mix.faults.stall = mix.faults.stall.max(5);
+        mix
+    }
+}
+
+fn tier(weight: u32, bound: u32) -> Tier {
+    Tier { weight, bound }
+}
+
+/// A rate of the range in half of the seeds, 0 in the others.
+fn sometimes(chance: &mut Chance, range: std::ops::RangeInclusive<u64>) -> u32 {
+    if chance.per_mille(500) { chance.scaled(range) as u32 } else { 0 }
+}
+
+/// A weight in thousandths: usual ones, or any.
+fn draw_weight(chance: &mut Chance) -> u32 {
+    match chance.below(4) {
+        0 => 1_000,
+        1 => chance.pick(&[1_000, 1_200, 2_000]),
+        2 => chance.within(500..=4_000) as u32,
+        _ => chance.scaled(10..=1_000_000) as u32,
+    }
+}
+
+pub(crate) fn draw_tier(chance: &mut Chance) -> Tier {
+    let bound = if chance.per_mille(400) { chance.scaled(1..=64) } else { 10_000 };
+    tier(draw_weight(chance), bound as u32)
+}
+
+fn draw_terms(chance: &mut Chance, tenants: usize) -> Terms {
+    let tiers = (0..chance.within(1..=4)).map(|_| draw_tier(chance)).collect();
+    let own_max = if chance.per_mille(300) { chance.below(4) } else { 0 };
+    let own: BTreeMap<_, _> =
+        (0..own_max).map(|_| (chance.index(tenants), draw_tier(chance))).collect();
+    // A table too small for all makes names come and go.
+    let crowded = chance.per_mille(200);
+    let tenants_max = if crowded { (tenants as u32 / 2).max(2) } else { tenants as u32 + 1 };
+    let per_tenant = chance.pick(&[1, 4, 40, 1_000, 1_000]);
+    Terms {
+        base: chance.pick(&[1, 20, 20, 20, 1_000]),
+        queue_max: (tenants_max * per_tenant).clamp(16, 1_000_000),
+        tenants_max,
+        tiers,
+        own,
+    }
+}
+
+impl Faults {
+    fn draw(chance: &mut Chance) -> Faults {
+        Faults {
+            stall: sometimes(chance, 1..=300),
+            abandon: sometimes(chance, 10..=1_000),
+            stall_steps: chance.scaled(2..=4_000),
+            panic: sometimes(chance, 1..=300),
+            stuck: sometimes(chance, 1..=2),
+            settle: sometimes(chance, 10..=1_000),
+            loose: sometimes(chance, 5..=300),
+            death: sometimes(chance, 1..=30),
+            timeout: sometimes(chance, 1..=300),
+            jump: sometimes(chance, 1..=5),
+            back: sometimes(chance, 1..=20),
+            still: sometimes(chance, 1..=5),
+            skew_steps: chance.pick(&[0, 0, 1, 20]),
+            swap: sometimes(chance, 1..=30),
+            storm: chance.scaled(1..=20),
+            refused_policy: sometimes(chance, 1..=10),
+            rename: sometimes(chance, 1..=30),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A policy in the words of the simulator, for the engine and for the oracle alike.
+
+use fairlane::{Policy, Weight};
+use std::collections::BTreeMap;
+
+/// A tier: weight in thousandths, bound of each of its tenants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Tier {
+    pub(crate) weight: u32,
+    pub(crate) bound: u32,
+}
+
+/// What holds for a tenant.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Due {
+    pub(crate) weight: f64,
+    /// Cost units a turn.
+    pub(crate) quantum: f64,
+    pub(crate) bound: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Terms {
+    /// The quantum per unit weight.
+    pub(crate) base: u32,
+    pub(crate) queue_max: u32,
+    pub(crate) tenants_max: u32,
+    pub(crate) tiers: Vec<Tier>,
+    /// Tenants with a weight and a bound of their own.
+    pub(crate) own: BTreeMap<usize, Tier>,
+}
+
+impl Terms {
+    pub(crate) fn of(&self, tenant: usize, tier: usize) -> Due {
+        let tier = self.own.get(&tenant).unwrap_or(&self.tiers[tier]);
+        let weight = f64::from(tier.weight) / 1_000.0;
+        Due { weight, quantum: weight * f64::from(self.base), bound: tier.bound }
+    }
+
+    /// The smallest quantum of any tier, in cost units.
+    pub(crate) fn smallest_quantum(&self) -> f64 {
+        let weights = self.tiers.iter().map(|tier| tier.weight).min();
+        f64::from(weights.unwrap_or(1)) / 1_000.0 * f64::from(self.base)
+    }
+
+    /// Slots per block, as DESIGN.md has it: the largest power of two up to 32 that is at most
+    /// `queue_max / tenants_max`.
+    pub(crate) fn block(&self) -> u64 {
+        1 << (self.queue_max / self.tenants_max / 2).clamp(1, 32).ilog2()
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        let mut policy = Policy::builder()
+            .base_quantum(self.base)
+            .queue_max(self.queue_max)
+            .tenants_max(self.tenants_max)
+            .default_tier(tier_name(0));
+        for (number, tier) in self.tiers.iter().enumerate() {
+            policy = policy
+                .tier(tier_name(number), weight(tier))
+                .tier_queue_max(tier_name(number), tier.bound);
+        }
+        for (tenant, own) in &self.own {
+            policy = policy
+                .tenant_weight(tenant_name(*tenant), weight(own))
+                .tenant_queue_max(tenant_name(*tenant), own.bound);
+        }
+        policy.build().expect("terms are drawn in range")
+    }
+}
+
+fn weight(tier: &Tier) -> Weight {
+    Weight::new(f64::from(tier.weight) / 1_000.0).expect("a weight in range")
+}
+
+pub(crate) fn tier_name(tier: usize) -> String {
+    format!("tier-{tier}")
+}
+
+pub(crate) fn tenant_name(tenant: usize) -> String {
+    format!("t{tenant}")
+}
