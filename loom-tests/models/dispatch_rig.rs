@@ -44,7 +44,11 @@ pub(super) fn submit(lanes: &Lanes<u64>, tenant: Tenant, job: u64) -> Result<(),
     }
     let bound = row.bound.load(Relaxed);
     let door = Door { generation, bound, head: &row.drained.head_seen };
-    let ticket = row.tail.reserve(&lanes.pool, door)?;
+    let next = row.tail.reserve_next(&lanes.pool, door, row.tail.enter(), lanes.cadence.careful());
+    let ticket = match next {
+        Some(ticket) => ticket,
+        None => row.tail.reserve(&lanes.pool, door)?,
+    };
     let activates = ticket.activates;
     ticket.publish(1, Stamp::NONE, job);
     if activates {

@@ -1,6 +1,8 @@
 //! One lane small enough for loom, with nothing of tenants, rounds and workers around it.
 
-use crate::ring::{Door, Head, Left, Pool, ReserveError, Rest, Returns, Stamp, Stop, Tail, Taker};
+use crate::ring::{
+    Door, Head, Left, Pool, ReserveError, Rest, Returns, Stamp, Stop, Tail, Taker, Ticket,
+};
 use crate::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
@@ -76,7 +78,7 @@ impl<T: Send> Lane<T> {
 
     /// The same with a handle of `generation`.
     pub(super) fn push_as(&self, generation: u16, job: T) -> Result<(), ReserveError> {
-        let ticket = self.tail.reserve(&self.pool, self.door(generation))?;
+        let ticket = self.reserve(generation)?;
         self.assert_within_bound(ticket.position());
         let activates = ticket.activates;
         ticket.publish(1, Stamp::NONE, job);
@@ -86,9 +88,17 @@ impl<T: Send> Lane<T> {
         Ok(())
     }
 
+    fn reserve(&self, generation: u16) -> Result<Ticket<'_, T>, ReserveError> {
+        let (door, word) = (self.door(generation), self.tail.enter());
+        match self.tail.reserve_next(&self.pool, door, word, self.pool.mask()) {
+            Some(ticket) => Ok(ticket),
+            None => self.tail.reserve(&self.pool, door),
+        }
+    }
+
     /// Reserves a position and gives up before publishing.
     pub(super) fn give_up(&self) {
-        let ticket = self.tail.reserve(&self.pool, self.door(0)).expect("there is room");
+        let ticket = self.reserve(0).expect("there is room");
         let activates = ticket.activates;
         drop(ticket);
         if activates {

@@ -3,6 +3,8 @@
 use super::harness::check;
 use crate::fair::{Account, Quantum, ROUNDS, Refill};
 use crate::rotation::{Claim, Findings, Rotation};
+use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::sync::{Arc, Owned};
 use crate::units::Weight;
 use loom::thread;
@@ -216,6 +218,40 @@ fn note_round(last: &mut Option<u32>, refill: Refill) {
     let since = last.map_or(0, |last| refill.round.wrapping_sub(last) % ROUNDS);
     assert!(since <= 4, "round {} after {last:?}", refill.round);
     *last = Some(refill.round);
+}
+
+/// A worker begins a round with a lane in hand only as long as no other lane waits for its turn,
+/// and a lane that comes meanwhile is not lost.
+#[test]
+fn rotation_alone() {
+    check("rotation_alone", None, || {
+        let rotation = Arc::new(Rotation::new(64, 1));
+        let joined = Arc::new(AtomicU32::new(0));
+        rotation.activate(0);
+        let (other, flag) = (Arc::clone(&rotation), Arc::clone(&joined));
+        let other = thread::spawn(move || {
+            other.activate(1);
+            flag.store(1, Release);
+        });
+        let mut claim = rotation.claim(0, 1, 1, 0).expect("a lane waits");
+        let right = claim.next_right().expect("the claim is of one lane");
+        let mut findings = Findings::default();
+        let joined_before = joined.load(Acquire) == 1;
+        if rotation.go_round_alone(0, &mut claim, 0) {
+            assert!(!joined_before, "a round ends before all have had their turn");
+        }
+        findings.over(&right);
+        let mine = right.lane();
+        drop(right);
+        rotation.put_back(0, &claim, &findings);
+        other.join().unwrap();
+        let mut left = Vec::new();
+        while let Some(claim) = rotation.claim(0, 64, 64, 0) {
+            left.extend(finish(&rotation, 0, claim));
+        }
+        left.sort_unstable();
+        assert_eq!(left, [0, 1], "lane {mine} was claimed first");
+    });
 }
 
 /// A round is made worth several turns only if it granted nothing at all: one lane grants, whether

@@ -99,3 +99,20 @@ fn tenant_progress() {
         assert_eq!(lanes.table.row(0).progress(), (1, 0));
     });
 }
+
+/// What a lane has accepted, read while a visit is being published, is right or not to be had: it
+/// does not go back.
+#[test]
+fn tenant_progress_settled() {
+    check("tenant_progress_settled", None, || {
+        let (lanes, _beds) = lanes(1, 8, 1);
+        submit(&lanes, tenant(0), 1).unwrap();
+        let worker = Arc::clone(&lanes);
+        let worker = thread::spawn(move || assert_eq!(Place::new(0, &worker).tick(1), [1]));
+        if let Some((dispatched, waiting)) = lanes.table.row(0).settled_progress() {
+            assert_eq!(dispatched + u64::from(waiting), 1, "{dispatched} and {waiting}");
+        }
+        worker.join().unwrap();
+        assert_eq!(lanes.table.row(0).settled_progress(), Some((1, 0)));
+    });
+}

@@ -9,7 +9,7 @@ mod word;
 
 pub(crate) use head::{Head, Left, Rest, Stop, Taker};
 pub(crate) use pool::{BLOCKS_MAX, Pool, Returns, prefetch_line};
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "testing", fairlane_loom))]
 pub(crate) use tail::Ticket;
 pub(crate) use tail::{Door, ReserveError, Tail, depth};
 pub(crate) use word::{Stamp, Word, distance};

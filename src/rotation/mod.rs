@@ -293,7 +293,7 @@ impl Rotation {
         let is_alone = cursor.round() == claim.refill.round
             && self.is_empty()
             && !self.is_held_elsewhere(seat);
-        if !is_alone && !mutant!("rotation.never_alone") {
+        if !is_alone && !mutant!("rotation.alone_unchecked") {
             return false;
         }
         let next = cursor.next_round(1, shift);

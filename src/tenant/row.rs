@@ -3,7 +3,7 @@
 use crate::fair::{Account, Turn};
 use crate::ring::{Head, Left, Tail, Word};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Owned, mutant, ord};
+use crate::sync::{IS_MODEL, Owned, mutant, ord, yield_now};
 
 /// What a lane's drainer alone may touch.
 #[derive(Debug)]
@@ -70,7 +70,8 @@ pub(crate) struct Row {
 /// Written by the drainer, and by nobody else but now and then.
 #[repr(align(64))]
 pub(crate) struct Drained {
-    /// Jobs taken out of the lane. Written by the drainer, once per visit.
+    /// `under way 1 | jobs taken out of the lane 63`. Written by the drainer at the end of a visit:
+    /// marked before the head moves on, and with the new count after it.
     dispatched: AtomicU64,
     /// Cost of those jobs.
     served_cost: AtomicU64,
@@ -170,7 +171,8 @@ impl Row {
 
     /// Jobs dispatched and their cost.
     pub(crate) fn served(&self) -> (u64, u64) {
-        (self.drained.dispatched.load(Relaxed), self.drained.served_cost.load(Relaxed))
+        let dispatched = self.drained.dispatched.load(Relaxed) & !UNDER_WAY;
+        (dispatched, self.drained.served_cost.load(Relaxed))
     }
 
     /// Forgets what was counted, for the slot's next tenant, of `generation`. The lane must be idle
@@ -214,6 +216,11 @@ impl Owed {
         Owed(Owed::nothing(self.generation()).0 | sum as u64 & ((1 << MICROS_BITS) - 1))
     }
 }
+
+/// In [`Drained::dispatched`]: the head has moved on, or is about to, and the count has not yet.
+const UNDER_WAY: u64 = 1 << 63;
+/// How often a reader tries to find the two in step, before it takes what it sees.
+const PROGRESS_TRIES: u32 = if IS_MODEL { 2 } else { 100 };
 
 /// In [`Drained::generation`]: the drainer has not visited the lane since it has a new tenant.
 const NEW_TENANT: u32 = 1 << 16;
@@ -276,7 +283,11 @@ impl Drained {
     #[inline]
     pub(crate) fn publish(&self, head: u32, jobs: u32, cost: u64) {
         self.served_cost.store(self.served_cost.load(Relaxed) + cost, Relaxed);
-        let dispatched = self.dispatched.load(Relaxed) + u64::from(jobs);
+        let before = self.dispatched.load(Relaxed);
+        if !mutant!("row.no_mark") {
+            self.dispatched.store(before | UNDER_WAY, Relaxed);
+        }
+        let dispatched = before + u64::from(jobs);
         if mutant!("row.count_before_head") {
             self.dispatched.store(dispatched, Relaxed);
         }
@@ -290,8 +301,29 @@ impl Drained {
 }
 
 impl Row {
-    /// Jobs dispatched and jobs waiting, such that their sum never exceeds the jobs accepted.
+    /// Jobs dispatched and jobs waiting. Their sum is the jobs accepted at some moment of the call;
+    /// less, but never more, when the drainer was stopped in the middle of publishing a visit.
     pub(crate) fn progress(&self) -> (u64, u32) {
+        for _ in 0..PROGRESS_TRIES {
+            if let Some(settled) = self.settled_progress() {
+                return settled;
+            }
+            // The drainer is a store away from its end, or not running.
+            yield_now();
+        }
+        let (dispatched, depth) = self.look_at_progress();
+        (dispatched & !UNDER_WAY, depth)
+    }
+
+    /// The same, unless a visit is being published.
+    pub(crate) fn settled_progress(&self) -> Option<(u64, u32)> {
+        let (dispatched, depth) = self.look_at_progress();
+        // A head of a later visit, read with Acquire, brings that visit's mark along.
+        let again = self.drained.dispatched.load(Relaxed);
+        (again == dispatched && dispatched & UNDER_WAY == 0).then_some((dispatched, depth))
+    }
+
+    fn look_at_progress(&self) -> (u64, u32) {
         // The count first, the head after it, the tail last: a job dispatched in between is
         // missing from the sum, never in it twice.
         // ORDERING(row.counted): Acquire; pairs with row.count.
