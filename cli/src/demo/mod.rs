@@ -10,7 +10,9 @@
 
 mod arrivals;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +22,8 @@ use indicatif::ProgressBar;
 
 use self::arrivals::{LIGHT_TENANTS, Load};
 use crate::progress;
-use crate::report::{JobCounts, Recording, Report, SchedulerReport, Tape, json, table};
+use crate::report::html::{Page, PageFile};
+use crate::report::{JobCounts, Recording, Report, SchedulerReport, Tape, json, publish, table};
 use crate::schedulers::{Bounds, Fair, Fifo, Leftovers, Request, Scheduler, sleep_until};
 
 /// What every job takes.
@@ -36,6 +39,8 @@ const WORKERS_MAX: u32 = 1_024;
 /// second of a worker.
 const WORKER_SECONDS_MAX: u32 = 7_200;
 const USAGE_EXIT: u8 = 2;
+/// The page's title.
+const TITLE: &str = "fairlane demo: a noisy neighbour";
 
 /// Shows one noisy tenant beside fifty quiet ones: first through a plain FIFO, then through fairlane.
 #[derive(Debug, clap::Args)]
@@ -50,32 +55,39 @@ pub(crate) struct DemoArgs {
     /// Print one JSON object and nothing else.
     #[arg(long)]
     json: bool,
+    // Not a path, because clap meets an empty one with its usage page.
+    /// Also write the report to FILE as a page to look at.
+    #[arg(long, value_name = "FILE")]
+    html: Option<OsString>,
 }
 
 /// Runs the demo and prints its report.
 ///
-/// Exits with 2 when a flag is out of range, with 1 when the engine does not start, the report
-/// cannot be written, or a job got lost.
+/// Exits with 2 when a flag is out of range or the page's file cannot be made, with 1 when the engine
+/// does not start, the report cannot be written, or a job got lost.
 pub(crate) fn run(args: DemoArgs) -> ExitCode {
-    let (seconds, workers) = match size(&args) {
-        Ok(size) => size,
+    let page = |file: &OsString| PageFile::create(Path::new(file), &[]);
+    let prepared =
+        size(&args).and_then(|size| Ok((size, args.html.as_ref().map(page).transpose()?)));
+    let ((seconds, workers), file) = match prepared {
+        Ok(prepared) => prepared,
         Err(problem) => return fail(USAGE_EXIT, &problem),
     };
-    let report = match compare(seconds, workers) {
+    let policy = Policy::default();
+    let report = match compare(seconds, workers, &policy) {
         Ok(report) => report,
         Err(problem) => return fail(1, &problem),
     };
+    let setup = heading(seconds, workers);
+    let page = Page { title: TITLE, setup: &setup, report: &report, policy: &policy };
     let text = if args.json {
         json::render(&report) + "\n"
     } else {
-        heading(seconds, workers) + "\n\n" + &table::render(&report)
+        setup.clone() + "\n\n" + &table::render(&report)
     };
-    if let Err(error) = io::stdout().lock().write_all(text.as_bytes()) {
-        return fail(1, &format!("cannot write the report: {error}"));
-    }
-    match report.jobs.lost {
-        0 => ExitCode::SUCCESS,
-        lost => fail(1, &format!("{lost} jobs are not accounted for")),
+    match publish(&page, file, &text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(1, &problem),
     }
 }
 
@@ -114,19 +126,18 @@ fn heading(seconds: u32, workers: u32) -> String {
 }
 
 /// Puts the same load through both schedulers.
-fn compare(seconds: u32, workers: u32) -> Result<Report, String> {
-    let policy = Policy::default();
-    let load = Load::new(&policy, workers, seconds);
+fn compare(seconds: u32, workers: u32, policy: &Policy) -> Result<Report, String> {
+    let load = Load::new(policy, workers, seconds);
     let bar = progress::bar(2 * STEPS);
 
     bar.set_message("fifo");
     let tape = new_tape(workers);
-    let fifo = Fifo::start(workers, Bounds::of(&policy, &load.tenants), Arc::clone(&tape));
+    let fifo = Fifo::start(workers, Bounds::of(policy, &load.tenants), Arc::clone(&tape));
     let (_, fifo) = drive(fifo, &load, &tape, &bar);
 
     bar.set_message("fair");
     let tape = new_tape(workers);
-    let fair = Fair::start(workers, policy, load.tenants.clone(), Arc::clone(&tape))?;
+    let fair = Fair::start(workers, policy.clone(), load.tenants.clone(), Arc::clone(&tape))?;
     let (jobs, fair) = drive(fair, &load, &tape, &bar);
 
     bar.finish_and_clear();

@@ -1,16 +1,19 @@
 //! What a run of schedulers is reported as: recorded ([`Recording`], [`Tape`]), summed up into the
-//! types below, and rendered as a table for people or as JSON for programs.
+//! types below, and rendered as a table for people, as JSON for programs, or as a page to look at.
 //!
 //! Nothing here knows where the jobs came from, so every command that runs schedulers side by side
 //! reports the same way.
 
 mod course;
+pub(crate) mod html;
 pub(crate) mod json;
+mod output;
 mod recording;
 pub(crate) mod table;
 mod tape;
 
-pub(crate) use course::Course;
+pub(crate) use course::{Course, Part, Tally};
+pub(crate) use output::publish;
 pub(crate) use recording::{Ending, Recording, TenantInfo, largest};
 pub(crate) use tape::{Service, Tape};
 
@@ -74,7 +77,7 @@ pub(crate) struct SchedulerReport {
     /// The tenants with the largest offered cost, largest first, at most [`ROWS_MAX`]; then one row
     /// named [`OTHER`] if there are more.
     pub(crate) tenants: Vec<TenantRow>,
-    /// Depth and waits over all tenants. Shown in the table only.
+    /// What the run is drawn as. Not in the JSON.
     #[serde(skip)]
     pub(crate) course: Course,
 }

@@ -3,8 +3,8 @@ use fairlane::{Nanos, Reason, Weight};
 use hdrhistogram::Histogram;
 
 use super::{
-    Course, JobCounts, OTHER, ROWS_MAX, SchedulerReport, Service, TenantRow, WaitMs, histogram,
-    percentiles,
+    Course, JobCounts, OTHER, Part, ROWS_MAX, SchedulerReport, Service, TenantRow, WaitMs,
+    histogram, percentiles,
 };
 
 /// Events that are kept one by one, 32 bytes each: half a million jobs at least. A longer run is
@@ -47,7 +47,7 @@ struct Sums {
 pub(crate) struct Recording {
     tenants: Vec<TenantInfo>,
     sums: Vec<Sums>,
-    /// Tenants with a row of their own.
+    /// Tenants with a row of their own; the first of them is drawn apart.
     rows: Vec<usize>,
     /// Waits in microseconds: one histogram for each of `rows`, and the last for all others.
     waits: Vec<Histogram<u32>>,
@@ -63,7 +63,8 @@ impl Recording {
     /// Starts the record of a run. `grain` is the span within which a tenant's like offers may be
     /// kept as one; a thousandth of the expected window is plenty.
     ///
-    /// The first [`ROWS_MAX`] tenants get rows of their own; see [`Recording::with_rows`].
+    /// The first [`ROWS_MAX`] tenants get rows of their own, and the first of all is taken for the
+    /// largest; see [`Recording::with_rows`].
     pub(crate) fn new(tenants: Vec<TenantInfo>, grain: Nanos) -> Recording {
         let weights = tenants.iter().map(|tenant| tenant.weight).collect();
         let meter = ShareMeter::new(weights).with_grain(grain).with_events_max(EVENTS_MAX);
@@ -82,7 +83,8 @@ impl Recording {
         recording.with_rows(first)
     }
 
-    /// Names the tenants that get rows of their own: the [`largest`], where that is known.
+    /// Names the tenants that get rows of their own, the largest first: [`largest`], where that is
+    /// known.
     pub(crate) fn with_rows(mut self, rows: Vec<usize>) -> Recording {
         self.waits = vec![histogram(); rows.len() + 1];
         self.waits_of = vec![rows.len() as u32; self.tenants.len()];
@@ -91,6 +93,10 @@ impl Recording {
         }
         self.rows = rows;
         self
+    }
+
+    fn part(&self, place: usize) -> Part {
+        if self.rows.first() == Some(&place) { Part::Largest } else { Part::Others }
     }
 
     /// Counts lines that could not be understood as jobs.
@@ -109,7 +115,7 @@ impl Recording {
         let act = match verdict {
             Ok(()) => {
                 self.jobs.accepted += 1;
-                self.course.queued(at);
+                self.course.queued(at, self.part(place));
                 Some(Act::Accepted)
             }
             Err(reason) => {
@@ -131,7 +137,7 @@ impl Recording {
         self.sums[place].served_cost += cost;
         let waits = &mut self.waits[self.waits_of[place] as usize];
         waits.record(wait.0 / 1_000).expect("a histogram that grows takes any wait");
-        self.course.begun(at);
+        self.course.begun(at, self.part(place));
         self.last_service = self.last_service.max(at);
         self.meter.record(Event { at, tenant: place, cost, act: Act::Served });
     }
@@ -144,9 +150,7 @@ impl Recording {
         let accounted = self.jobs.dispatched + expired + returned + queued;
         self.jobs.lost = self.jobs.accepted as i64 - accounted as i64;
 
-        for waits in &self.waits {
-            self.course.waits.add(waits).expect("a histogram that grows takes in any other");
-        }
+        self.draw();
         let fairness = self.meter.report();
         let report = SchedulerReport {
             jain: fairness.jain,
@@ -156,6 +160,17 @@ impl Recording {
             course: self.course,
         };
         (self.jobs, report)
+    }
+
+    /// Tells the course whose waits are whose.
+    fn draw(&mut self) {
+        for (place, sums) in self.sums.iter().enumerate() {
+            self.course.of_mut(self.part(place)).add_tenant(sums.jobs);
+        }
+        for (row, waits) in self.waits.iter().enumerate() {
+            let part = self.rows.get(row).map_or(Part::Others, |place| self.part(*place));
+            self.course.of_mut(part).add_waits(waits);
+        }
     }
 
     /// The rows of those that have their own, largest first, then the one of all others.
@@ -317,6 +332,32 @@ mod tests {
         recording.malformed(3);
         let (jobs, _) = recording.finish(Ending::default());
         assert_eq!(jobs, JobCounts { read: 3, malformed: 3, ..JobCounts::default() });
+    }
+
+    #[test]
+    fn the_course_counts_every_job_once_and_sets_the_first_row_apart() {
+        let mut recording = Recording::new(tenants(3), Nanos::ZERO).with_rows(largest(&[1, 2, 1]));
+        let mut services = Vec::new();
+        for at in 0..90_000 {
+            // The second offers twice as much as each other one, and every ninth job is refused.
+            let tenant = [0, 1, 1, 2][at as usize % 4];
+            let verdict = if at % 9 == 0 { Err(Reason::QueueFull) } else { Ok(()) };
+            recording.offer(Nanos(at), tenant, 1, verdict);
+            if verdict.is_ok() && at % 5 > 0 {
+                services.push(service(at + 70, tenant, 70));
+            }
+        }
+        let (jobs, report) = recording.finish(Ending { services, ..Ending::default() });
+        let [others, largest] = Part::ALL.map(|part| report.course.of(part));
+        let first = &report.tenants[0];
+        assert_eq!((first.tenant.as_str(), largest.tenants, others.tenants), ("t1", 1, 2));
+        assert_eq!((largest.offered, largest.waits.len()), (first.jobs, first.served_cost));
+        assert_eq!(largest.offered + others.offered, jobs.read);
+        assert_eq!(largest.waits.len() + others.waits.len(), jobs.dispatched);
+        let left = |part: Part| report.course.depth(part).last().unwrap().1;
+        let left = Part::ALL.map(left);
+        assert_eq!(left.iter().sum::<u64>(), jobs.accepted - jobs.dispatched);
+        assert!(left[0].abs_diff(left[1]) < 10, "each offers half of the jobs: {left:?}");
     }
 
     #[test]

@@ -23,32 +23,32 @@ pub(crate) fn render(report: &Report) -> String {
 }
 
 /// The tenant that offered most, which the table calls the hot one.
-fn hot(scheduler: &SchedulerReport) -> Option<&TenantRow> {
+pub(super) fn hot(scheduler: &SchedulerReport) -> Option<&TenantRow> {
     scheduler.tenants.first()
 }
 
 /// The light tenants that have a row of their own.
-fn light(scheduler: &SchedulerReport) -> impl Iterator<Item = &TenantRow> {
+pub(super) fn light(scheduler: &SchedulerReport) -> impl Iterator<Item = &TenantRow> {
     let hot = hot(scheduler).map_or(0.0, |row| row.offered_cost as f64);
     let light = move |row: &&TenantRow| row.offered_cost as f64 <= LIGHT_PART * hot;
     scheduler.tenants.iter().skip(1).filter(|row| row.tenant != OTHER).filter(light)
 }
 
 /// The row that all smaller tenants share, where there are any.
-fn others(scheduler: &SchedulerReport) -> Option<&TenantRow> {
+pub(super) fn others(scheduler: &SchedulerReport) -> Option<&TenantRow> {
     scheduler.tenants.last().filter(|row| row.tenant == OTHER)
 }
 
 /// The light tenant with the smallest share of what it was entitled to; between equals, and where
 /// nobody is judged, the one that waits longest.
-fn worst<'a>(rows: impl Iterator<Item = &'a TenantRow>) -> Option<&'a TenantRow> {
+pub(super) fn worst<'a>(rows: impl Iterator<Item = &'a TenantRow>) -> Option<&'a TenantRow> {
     let share = |row: &TenantRow| row.share_ratio.unwrap_or(f64::INFINITY);
     let wait = |row: &TenantRow| row.wait_ms.p99.unwrap_or(0.0);
     rows.min_by(|a, b| share(a).total_cmp(&share(b)).then(wait(b).total_cmp(&wait(a))))
 }
 
 /// The longest 99th percentile of wait of any light tenant, milliseconds.
-fn light_p99(scheduler: &SchedulerReport) -> Option<f64> {
+pub(super) fn light_p99(scheduler: &SchedulerReport) -> Option<f64> {
     light(scheduler).filter_map(|row| row.wait_ms.p99).reduce(f64::max)
 }
 
@@ -133,7 +133,7 @@ fn write_totals(out: &mut String, report: &Report) -> fmt::Result {
     write_total(out, report, "smallest share", |s| number(s.min_share_ratio, 3))?;
     write_total(out, report, "jobs served per second", |s| number(Some(s.throughput_per_s), 0))?;
     write_total(out, report, "median wait of all jobs, ms", |s| {
-        number(percentiles(&s.course.waits).p50, 1)
+        number(percentiles(&s.course.waits()).p50, 1)
     })?;
     write_total(out, report, "most jobs waiting", |s| s.course.peak().to_string())?;
     writeln!(out)
