@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Opens the pages of extreme runs in Chromium, as wide as a desk's screen and as a telephone's, and
+# fails where text overlaps, is cut off or makes the page scroll sideways, or where the browser
+# complains. Skipped where there is no Chromium. PAGES=FOLDER keeps the pages and pictures of them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+if [[ -z $browser ]]; then
+    echo "pages: skipped, there is no Chromium"
+    exit 0
+fi
+flags=(--headless --disable-gpu --hide-scrollbars --no-first-run)
+# The browser's sandbox refuses to start for root.
+((EUID != 0)) || flags+=(--no-sandbox)
+
+widths=(1280 390)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+pages=${PAGES:-$work/pages}
+mkdir -p "$pages"
+flags+=(--user-data-dir="$work/profile")
+FAIRLANE_PAGES=$(realpath "$pages") cargo test --quiet --locked --package fairlane-cli --bin fairlane \
+    every_page_is_well_formed >"$work/log" 2>&1 || {
+    cat "$work/log"
+    exit 1
+}
+
+# probe PAGE: what is found in copies of it that may run the probe, one line for each width. They
+# stand in frames, because a window has a least width.
+probe() {
+    local width
+    sed '/^<meta http-equiv="Content-Security-Policy"/d' "$1" >"$work/copy.html"
+    { echo "<script>" && cat ci/page-probe.js && echo "</script>"; } >>"$work/copy.html"
+    {
+        echo "<!DOCTYPE html><body>"
+        for width in "${widths[@]}"; do
+            echo "<iframe width=\"$width\" height=\"900\" style=\"border: 0\" srcdoc=\""
+            sed 's/&/\&amp;/g; s/"/\&quot;/g' "$work/copy.html"
+            echo "\"></iframe>"
+        done
+    } >"$work/probe.html"
+    "$browser" "${flags[@]}" --dump-dom "file://$work/probe.html" 2>/dev/null |
+        grep -o -m 1 '<body[^>]*' | head -1 | grep -o 'data-found-[0-9]*="[^"]*"'
+}
+
+passed=0 failed=0
+# expect WHAT FOUND PATTERN: counts one check.
+expect() {
+    if [[ $2 =~ $3 ]]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "pages: $1: $2"
+    fi
+}
+
+# pictures PAGE: the page as it looks in a dark and in a light room.
+pictures() {
+    local scheme
+    # Blink counts dark as 0 and light as 1.
+    for scheme in 0-dark 1-light; do
+        "$browser" "${flags[@]}" --blink-settings=preferredColorScheme="${scheme%-*}" --window-size=1280,2600 \
+            --screenshot="${1%.html}-${scheme#*-}.png" "file://$(realpath "$1")" 2>/dev/null
+    done
+}
+
+for page in "$pages"/*.html; do
+    name=$(basename "$page" .html)
+    found=$(probe "$page" || true)
+    for width in "${widths[@]}"; do
+        expect "$name at $width" "$found" "data-found-$width=\"none\""
+    done
+    [[ -z ${PAGES:-} ]] || pictures "$page"
+done
+
+for name in usual hostile; do
+    complaints=$("$browser" "${flags[@]}" --enable-logging=stderr --dump-dom "file://$(realpath "$pages/$name.html")" \
+        2>&1 >/dev/null | grep CONSOLE || true)
+    expect "$name, what the browser says" "$complaints" '^$'
+done
+
+# Negative control: the probe finds what it looks for.
+sed 's/<footer>/<p style="width: 2000px">wide<\/p><footer>/; s/ y="[0-9.]*%" dx="-8"/ y="50%" dx="-8"/' \
+    "$pages/usual.html" >"$work/bad.html"
+found=$(probe "$work/bad.html" || true)
+for width in "${widths[@]}"; do
+    expect "a page with faults at $width" "$found" "data-found-$width=\"[0-9]+ px wider[^\"]*overlap"
+done
+
+echo "$passed passed, $failed failed"
+((failed == 0))
