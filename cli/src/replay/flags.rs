@@ -1,5 +1,6 @@
 //! What may be asked of a replay, and whether it can be.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,6 +9,7 @@ use fairlane::Policy;
 use super::format::{CostFrom, Format, Wanted};
 use super::run::{Schedulers, Setup};
 use crate::check;
+use crate::report::html::PageFile;
 
 const WORKERS_MAX: u32 = 1_024;
 const CAPACITY: (f64, f64) = (1.0, 1e9);
@@ -25,7 +27,7 @@ Times: RFC 3339; YYYY-MM-DD HH:MM:SS[.fraction] (UTC); 17/May/2015:10:05:03 +000
 1970, or milliseconds from 100000000000 on; both with decimals.
 
 Exit code 0: done. 1: the report cannot be written, or a job was lost. 2: a flag, the policy or the
-log is unfit, or more than half of the log's lines are malformed.
+log is unfit, the page's file cannot be made, or more than half of the log's lines are malformed.
 
 Examples:
   fairlane replay access.log --cost bytes
@@ -101,6 +103,11 @@ pub(crate) struct ReplayArgs {
     /// Print one JSON object and nothing else.
     #[arg(long)]
     pub(super) json: bool,
+
+    // Not a path, because clap meets an empty one with its usage page.
+    /// Also write the report to FILE as a page to look at.
+    #[arg(long, value_name = "FILE")]
+    html: Option<OsString>,
 }
 
 impl ReplayArgs {
@@ -137,6 +144,25 @@ impl ReplayArgs {
             Some(field) => CostFrom::Field(field.to_owned()),
         };
         Wanted { tenant: self.tenant.clone(), time: self.time.clone(), cost }
+    }
+
+    /// Opens the file of the page, if one is asked for.
+    pub(super) fn page(&self) -> Result<Option<PageFile>, String> {
+        let sources: Vec<&Path> = [Some(&self.trace), self.policy.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect();
+        let create = |file: &OsString| PageFile::create(Path::new(file), &sources);
+        self.html.as_ref().map(create).transpose()
+    }
+
+    /// The log's name without its folder: a page may be passed on.
+    pub(super) fn shown_file(&self) -> String {
+        self.trace
+            .file_name()
+            .filter(|name| *name != OsStr::new("-"))
+            .map_or_else(|| self.shown_trace(), |name| check::shown(Path::new(name)))
     }
 
     /// The log's name on one line.

@@ -22,36 +22,39 @@ pub(crate) use self::flags::ReplayArgs;
 use self::input::Source;
 use self::run::{Replayed, Setup, replay};
 use self::trace::{Survey, Trace};
-use crate::report::{json, table};
+use crate::report::html::{Page, PageFile};
+use crate::report::{json, publish, table};
 
 const USAGE_EXIT: u8 = 2;
 
 /// Replays the log and prints the report.
 ///
-/// Exits with 2 when a flag, the policy or the log is unfit, with 1 when the report cannot be
-/// written or a job got lost.
+/// Exits with 2 when a flag, the policy or the log is unfit or the page's file cannot be made, with 1
+/// when the report cannot be written or a job got lost.
 pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
-    let (survey, setup, replayed) = match prepare(args) {
+    let (file, survey, setup, replayed) = match execute(args) {
         Ok(done) => done,
         Err(problem) => return fail(USAGE_EXIT, &problem),
     };
     tell_malformed(&survey);
+    let (report, heading) = (&replayed.report, heading(&survey, &setup, &replayed));
+    let title = format!("fairlane replay: {}", args.shown_file());
+    let page = Page { title: &title, setup: &heading, report, policy: &setup.policy };
     let text = if args.json {
-        json::render(&replayed.report) + "\n"
+        json::render(report) + "\n"
     } else {
-        heading(&survey, &setup, &replayed) + "\n" + &table::render(&replayed.report)
+        heading.clone() + "\n" + &table::render(report)
     };
-    if let Err(error) = io::stdout().lock().write_all(text.as_bytes()) {
-        return fail(1, &format!("cannot write the report: {error}"));
-    }
-    match replayed.report.jobs.lost {
-        0 => ExitCode::SUCCESS,
-        lost => fail(1, &format!("{lost} jobs are not accounted for")),
+    match publish(&page, file, &text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(1, &problem),
     }
 }
 
-fn prepare(args: &ReplayArgs) -> Result<(Survey, Setup, Replayed), String> {
+/// Everything up to the report. The page's file is made first, and goes away again with an error.
+fn execute(args: &ReplayArgs) -> Result<(Option<PageFile>, Survey, Setup, Replayed), String> {
     let (setup, format, wanted) = args.check()?;
+    let file = args.page()?;
     let shown = args.shown_trace();
     let in_trace = |problem: String| format!("{shown}: {problem}");
     let source = Source::open(&args.trace).map_err(in_trace)?;
@@ -60,7 +63,7 @@ fn prepare(args: &ReplayArgs) -> Result<(Survey, Setup, Replayed), String> {
         return Err(in_trace(problem));
     }
     let replayed = replay(&mut trace, &setup).map_err(in_trace)?;
-    Ok((trace.survey, setup, replayed))
+    Ok((file, trace.survey, setup, replayed))
 }
 
 fn fail(code: u8, problem: &str) -> ExitCode {
