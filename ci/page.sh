@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Opens the pages of extreme runs in Chromium, as wide as a desk's screen and as a telephone's, and
-# fails where text overlaps, is cut off or makes the page scroll sideways, or where the browser
-# complains. Skipped where there is no Chromium. PAGES=FOLDER keeps the pages and pictures of them.
+# Opens the pages of extreme runs and of replays in Chromium, as wide as a desk's screen and as a
+# telephone's, and fails where text overlaps, is cut off or makes the page scroll sideways, or where
+# the browser complains. Skipped where there is no Chromium. PAGES=FOLDER keeps the pages and pictures
+# of them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,6 +26,18 @@ FAIRLANE_PAGES=$(realpath "$pages") cargo test --quiet --locked --package fairla
     cat "$work/log"
     exit 1
 }
+
+# replay NAME FLAG...: a page of a replay.
+replay() {
+    cargo run --quiet --locked --package fairlane-cli -- replay --html "$pages/$1.html" "${@:2}" >/dev/null
+}
+replay replay examples/logs/access-small.log --cost bytes
+replay replay-fair examples/logs/access-small.log --cost bytes --scheduler fair
+# Hundreds of tenants, of whom a hundred have rows, waits of minutes, and tenants of all sizes.
+awk 'BEGIN {
+    print "tenant,time,cost"
+    for (i = 0; i < 8000; i++) printf "tenant-%d,%d,%d\n", i * i % 397, i, 1 + i * i % 397 % 50 * (i % 20 == 0 ? 90 : 1)
+}' | replay replay-many - --capacity 400 --load 2
 
 # probe PAGE: what is found in copies of it that may run the probe, one line for each width. They
 # stand in frames, because a window has a least width.
@@ -74,7 +87,7 @@ for page in "$pages"/*.html; do
     [[ -z ${PAGES:-} ]] || pictures "$page"
 done
 
-for name in usual hostile; do
+for name in usual hostile replay; do
     complaints=$("$browser" "${flags[@]}" --enable-logging=stderr --dump-dom "file://$(realpath "$pages/$name.html")" \
         2>&1 >/dev/null | grep CONSOLE || true)
     expect "$name, what the browser says" "$complaints" '^$'

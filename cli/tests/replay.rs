@@ -6,6 +6,8 @@ mod bad_input;
 mod command;
 #[path = "replay/formats.rs"]
 mod formats;
+#[path = "replay/page.rs"]
+mod page;
 #[path = "replay/real_log.rs"]
 mod real_log;
 #[path = "replay/runs.rs"]

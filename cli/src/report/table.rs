@@ -23,12 +23,12 @@ pub(crate) fn render(report: &Report) -> String {
 }
 
 /// The tenant that offered most, which the table calls the hot one.
-pub(super) fn hot(scheduler: &SchedulerReport) -> Option<&TenantRow> {
+fn hot(scheduler: &SchedulerReport) -> Option<&TenantRow> {
     scheduler.tenants.first()
 }
 
 /// The light tenants that have a row of their own.
-pub(super) fn light(scheduler: &SchedulerReport) -> impl Iterator<Item = &TenantRow> {
+fn light(scheduler: &SchedulerReport) -> impl Iterator<Item = &TenantRow> {
     let hot = hot(scheduler).map_or(0.0, |row| row.offered_cost as f64);
     let light = move |row: &&TenantRow| row.offered_cost as f64 <= LIGHT_PART * hot;
     scheduler.tenants.iter().skip(1).filter(|row| row.tenant != OTHER).filter(light)
@@ -41,14 +41,14 @@ pub(super) fn others(scheduler: &SchedulerReport) -> Option<&TenantRow> {
 
 /// The light tenant with the smallest share of what it was entitled to; between equals, and where
 /// nobody is judged, the one that waits longest.
-pub(super) fn worst<'a>(rows: impl Iterator<Item = &'a TenantRow>) -> Option<&'a TenantRow> {
+fn worst<'a>(rows: impl Iterator<Item = &'a TenantRow>) -> Option<&'a TenantRow> {
     let share = |row: &TenantRow| row.share_ratio.unwrap_or(f64::INFINITY);
     let wait = |row: &TenantRow| row.wait_ms.p99.unwrap_or(0.0);
     rows.min_by(|a, b| share(a).total_cmp(&share(b)).then(wait(b).total_cmp(&wait(a))))
 }
 
 /// The longest 99th percentile of wait of any light tenant, milliseconds.
-pub(super) fn light_p99(scheduler: &SchedulerReport) -> Option<f64> {
+fn light_p99(scheduler: &SchedulerReport) -> Option<f64> {
     light(scheduler).filter_map(|row| row.wait_ms.p99).reduce(f64::max)
 }
 

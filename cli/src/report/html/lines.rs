@@ -5,7 +5,7 @@ use fairlane::Nanos;
 use super::axis::{Counts, Parts, Time, WaitAxis};
 use super::plot::{Line, Plot};
 use super::text::{clipped, count, escaped, percent};
-use super::waits::Waits;
+use super::waits::{AT_ONCE, Waits};
 use super::{Run, key, runs};
 use crate::report::{Part, Report, SchedulerReport};
 
@@ -56,11 +56,17 @@ fn waits_of(run: &Run, part: Part) -> Waits {
     Waits::of(run.course().of(part))
 }
 
-/// The wait of the quickest hundredth: an axis that reached to the single quickest job would be
-/// mostly empty.
+/// The wait of the quickest tenth of the jobs that waited at all: an axis that reached to the single
+/// quickest job would be mostly empty, and of the top tenth little is to be seen anyway.
 fn quickest(waits: &Waits) -> Option<Nanos> {
-    let many = |begun: &u64| begun.saturating_mul(100) >= waits.served();
-    waits.begun.iter().find(|(_, begun)| many(begun)).map(|(limit, _)| *limit)
+    let many = |begun: &u64| {
+        (begun - waits.at_once()).saturating_mul(10) >= waits.served() - waits.at_once()
+    };
+    waits
+        .begun
+        .iter()
+        .find(|(limit, begun)| *limit > AT_ONCE && many(begun))
+        .map(|(limit, _)| *limit)
 }
 
 /// The part of the served jobs that waited longer, when so many had begun.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::plot::in_percent;
 use super::text::{cells, clipped, escaped, ratio};
 use super::{Run, key, runs};
-use crate::report::{Report, TenantRow};
+use crate::report::{OTHER, Report, TenantRow};
 
 /// Height of a tenant's line, pixels.
 const ROW_PX: usize = 18;
@@ -28,6 +28,7 @@ pub(super) fn figure(report: &Report) -> String {
     let runs = runs(report);
     let all = shared(report, &runs);
     let in_all = all.len();
+    let own = all.iter().filter(|tenant| tenant.row.tenant != OTHER).count();
     let mut judged: Vec<Shared> =
         all.into_iter().filter(|tenant| tenant.shares.iter().any(Option::is_some)).collect();
     judged.sort_by(order);
@@ -35,9 +36,13 @@ pub(super) fn figure(report: &Report) -> String {
         0 => "<p class=\"none\">No tenant had enough work to be judged.</p>\n".to_owned(),
         count => judged.chunks(rows_per_column(count)).map(|part| column(part, &runs)).collect(),
     };
-    let unjudged = match in_all - judged.len() {
+    let judged_own = judged.iter().filter(|tenant| tenant.row.tenant != OTHER).count();
+    let unjudged = match own - judged_own {
         0 => String::new(),
-        count => format!(" {count} of {in_all} had too little work to be judged and are left out."),
+        left_out => format!(
+            " {left_out} of the {}{own} had too little work to be judged and are left out.",
+            if in_all > own { "largest " } else { "" }
+        ),
     };
     format!(
         "<section><h2>Share of each tenant</h2>\n\

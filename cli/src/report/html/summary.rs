@@ -2,58 +2,49 @@
 
 use super::text::{count, escaped, percent, rate, ratio, span};
 use super::{Run, runs};
-use crate::report::table::{light, light_p99};
-use crate::report::{JobCounts, Report, SchedulerReport};
-
-/// The part of its fair share from which a tenant counts as having got it.
-const KEPT: f64 = 0.95;
+use crate::report::{JobCounts, Part, Report, SchedulerReport, WaitMs, percentiles};
 
 /// Says what the run shows, whichever way it points.
 pub(super) fn finding(report: &Report) -> String {
     let runs = runs(report);
-    let judged = |run: &Run| {
-        let shares: Vec<f64> = light(run.report).filter_map(|row| row.share_ratio).collect();
-        (shares.iter().filter(|share| **share >= KEPT).count(), shares.len())
+    let share = |run: &Run| run.report.min_share_ratio.map(percent);
+    let shares = match compared(&runs, share).filter(|_| runs.iter().any(are_judged)) {
+        Some(shares) => format!("Of its fair share the worst-off tenant got {shares}."),
+        None => unjudged(report),
     };
-    let shares = runs.iter().enumerate().filter_map(|(number, run)| {
-        let (kept, judged) = judged(run);
-        let kept = strong(run, &format!("{kept} of {judged}"));
-        let told = match number {
-            0 => format!(
-                "Under {}, {kept} smaller tenants got at least {} of their fair share",
-                run.under(),
-                percent(KEPT)
-            ),
-            _ => format!("under {}, {kept} did", run.under()),
-        };
-        (judged > 0).then_some(told)
+    let wait = |run: &Run| others_wait(run.report).p50.map(span);
+    let waits = compared(&runs, wait).map(|waits| {
+        format!(" Half of the served jobs of all tenants but the largest waited at most {waits}.")
     });
-    let shares: Vec<String> = shares.collect();
-    let waits = runs.iter().filter_map(|run| {
-        let wait = strong(run, &span(light_p99(run.report)?));
-        Some(format!("{wait} under {}", run.under()))
-    });
-    let waits: Vec<String> = waits.collect();
-    let mut sentences = Vec::new();
-    match shares.len() {
-        0 => sentences.push(alone(report)),
-        _ => sentences.push(shares.join("; ") + "."),
-    }
-    if !waits.is_empty() {
-        sentences.push(format!("The longest p99 wait of any of them was {}.", waits.join(" and ")));
-    }
-    sentences.join(" ")
+    shares + &waits.unwrap_or_default()
 }
 
-/// What can be said where no smaller tenant was judged.
-fn alone(report: &Report) -> String {
-    let rows = report.schedulers.first().map_or(&[][..], |(_, first)| &first.tenants);
-    match rows {
-        [only] => format!(
+fn others_wait(report: &SchedulerReport) -> WaitMs {
+    percentiles(&report.course.of(Part::Others).waits)
+}
+
+/// A figure under every scheduler that has it.
+fn compared(runs: &[Run], figure: impl Fn(&Run) -> Option<String>) -> Option<String> {
+    let told = runs
+        .iter()
+        .filter_map(|run| Some(format!("{} under {}", strong(run, &figure(run)?), run.under())));
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| told.join(" and "))
+}
+
+/// Tells whether anybody but the largest tenant did enough work to judge its share.
+fn are_judged(run: &Run) -> bool {
+    run.report.tenants.iter().skip(1).any(|row| row.share_ratio.is_some())
+}
+
+/// What can be said where nobody was judged.
+fn unjudged(report: &Report) -> String {
+    match report.schedulers.first().map(|(_, first)| &first.tenants[..]) {
+        Some([only]) => format!(
             "There was one tenant, <bdi>{}</bdi>, so there was nothing to share.",
             escaped(&only.tenant)
         ),
-        _ => "The smaller tenants did too little work to judge their shares.".to_owned(),
+        _ => "The tenants did too little work to judge their shares.".to_owned(),
     }
 }
 
@@ -64,7 +55,7 @@ fn strong(run: &Run, text: &str) -> String {
 /// The key figures, each for every scheduler.
 pub(super) fn tiles(report: &Report) -> String {
     let runs = runs(report);
-    let wait = |run: &SchedulerReport| light_p99(run).map_or("–".to_owned(), span);
+    let wait = |run: &SchedulerReport| others_wait(run).p99.map_or("–".to_owned(), span);
     let jobs = &report.jobs;
     let lost = format!(
         "<div class=\"tile\"><h2>Jobs lost</h2><p class=\"{}\">{}</p>\
@@ -76,7 +67,7 @@ pub(super) fn tiles(report: &Report) -> String {
     let tiles = [
         tile(&runs, "Jain index", "of shares; 1 is even", |run| ratio(run.jain)),
         tile(&runs, "Smallest share", "of what is fair", |run| ratio(run.min_share_ratio)),
-        tile(&runs, "Longest p99 wait", "of a smaller tenant", wait),
+        tile(&runs, "Wait, 99th percentile", "all tenants but the largest", wait),
         tile(&runs, "Throughput", "jobs begun per second", |run| {
             escaped(&rate(run.throughput_per_s))
         }),

@@ -1,16 +1,22 @@
 //! The table: a row for each tenant, with every figure of the report for every scheduler.
 
-use super::text::{clipped, count, escaped, ratio, tenths};
+use super::text::{clipped, count, escaped, fixed, ratio};
 use super::{Run, runs};
-use crate::report::{Report, TenantRow};
+use crate::report::table::others;
+use crate::report::{OTHER, Part, Report, TenantRow};
 
 /// Letters of a name that fit into its column.
 const NAME_CELLS: usize = 26;
 /// Letters of a tier's name that fit.
 const TIER_CELLS: usize = 12;
 
-/// Waits from which the table tells all of them in seconds, milliseconds.
-const SECONDS_FROM_MS: f64 = 1e6;
+/// What waits are told in, by the longest of them in milliseconds: so that none takes the room of
+/// two.
+const UNITS: [(f64, Unit); 3] = [
+    (1e5, Unit { ms: 1.0, name: "ms", decimals: 1 }),
+    (1e6, Unit { ms: 1e3, name: "s", decimals: 2 }),
+    (f64::INFINITY, Unit { ms: 1e3, name: "s", decimals: 1 }),
+];
 
 /// A figure that every scheduler has for a tenant.
 struct Column {
@@ -25,21 +31,19 @@ struct Column {
 struct Unit {
     ms: f64,
     name: &'static str,
+    decimals: usize,
 }
 
 impl Unit {
     fn of(report: &Report) -> Unit {
         let rows = report.schedulers.iter().flat_map(|(_, scheduler)| &scheduler.tenants);
         let longest = rows.filter_map(|row| row.wait_ms.max).fold(0.0, f64::max);
-        if longest < SECONDS_FROM_MS {
-            Unit { ms: 1.0, name: "ms" }
-        } else {
-            Unit { ms: 1e3, name: "s" }
-        }
+        let fits = UNITS.iter().find(|(below, _)| longest < *below);
+        fits.map_or(UNITS[2].1, |(_, unit)| *unit)
     }
 
     fn tell(self, wait_ms: Option<f64>) -> String {
-        tenths(wait_ms.map(|wait| wait / self.ms))
+        fixed(wait_ms.map(|wait| wait / self.ms), self.decimals)
     }
 }
 
@@ -71,12 +75,26 @@ pub(super) fn section(report: &Report) -> String {
     format!(
         "<section><h2>All figures</h2>\n\
          <p class=\"lead\">Tenants by the cost they offered, the largest first. Waits are those of the jobs \
-         that were served.</p>\n\
+         that were served.{smaller}</p>\n\
          <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table of all tenants\">\
          <table>\n{}<tbody>\n{}</tbody></table></div></section>\n",
         head(&runs, unit),
-        lines.collect::<String>()
+        lines.collect::<String>(),
+        smaller = smaller(report)
     )
+}
+
+/// Says whose the last row is, where tenants share one.
+fn smaller(report: &Report) -> String {
+    let Some((_, first)) = report.schedulers.first() else { return String::new() };
+    let all: usize = Part::ALL.iter().map(|part| first.course.of(*part).tenants).sum();
+    match others(first) {
+        Some(_) => format!(
+            " {OTHER} is what the {} smaller tenants come to together.",
+            count((all + 1 - first.tenants.len()) as u64)
+        ),
+        None => String::new(),
+    }
 }
 
 fn head(runs: &[Run], unit: Unit) -> String {

@@ -297,15 +297,27 @@ fn the_page_stays_small_when_every_name_and_the_policy_are_as_large_as_they_may_
 
 #[test]
 fn the_finding_follows_the_figures_both_ways() {
-    let finding = |case: &Case| between(&case.page(), "class=\"finding\">", "</p>").to_owned();
-    let good = finding(&Case::new("good", 21));
-    assert!(good.contains("<b class=\"fair\">20 of 20</b> smaller tenants got"), "{good}");
-    assert!(good.contains("under FIFO, <b class=\"fifo\">0 of 20</b> did"), "{good}");
+    let finding =
+        |case: &Case| between(&case.page(), "class=\"finding\">", "</p>").replace('\u{a0}', " ");
+    let case = Case::new("good", 21);
+    let least = |scheduler: &str, under: &str| {
+        let least = case.report().scheduler(scheduler).unwrap().min_share_ratio.unwrap();
+        format!("<b class=\"{scheduler}\">{:.0} %</b> under {under}", 100.0 * least)
+    };
+    let (fair, fifo) = (least("fair", "fair scheduling"), least("fifo", "FIFO"));
+    let good = finding(&case);
+    assert!(good.contains(&format!("worst-off tenant got {fair} and {fifo}.")), "{good}");
+    let wait = "waited at most <b class=\"fair\">1.94 ms</b> under fair scheduling";
+    assert!(good.contains(wait), "{good}");
     let swapped = Case { schedulers: vec!["fifo", "fair"], ..Case::new("swapped", 21) };
     let swapped = finding(&swapped);
-    assert!(swapped.starts_with("Under FIFO, <b class=\"fifo\">0 of 20</b>"), "{swapped}");
+    assert!(swapped.contains(&format!("worst-off tenant got {fifo} and {fair}.")), "{swapped}");
+    let alone = finding(&Case { schedulers: vec!["fair"], ..Case::new("alone", 21) });
+    assert!(alone.contains(&format!("worst-off tenant got {fair}. Half")), "{alone}");
     let one = finding(&Case::new("one", 1));
     assert!(one.contains("There was one tenant"), "{one}");
     let unjudged = finding(&Case { jobs: 1, ..Case::new("unjudged", 12) });
     assert!(unjudged.contains("too little work"), "{unjudged}");
+    let even = finding(&Case { jobs: 0, ..Case::new("no-jobs", 3) });
+    assert!(!even.contains("under"), "{even}");
 }

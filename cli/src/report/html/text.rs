@@ -133,14 +133,15 @@ pub(super) fn percent(part: f64) -> String {
     }
 }
 
-/// A number for a column of them: one decimal, thousands apart.
-pub(super) fn tenths(value: Option<f64>) -> String {
+/// A number for a column of them: one or more decimals, thousands apart.
+pub(super) fn fixed(value: Option<f64>, decimals: usize) -> String {
     let Some(value) = value else { return "–".to_owned() };
-    if value > 0.0 && value < 0.05 {
-        return "<0.1".to_owned();
+    let scale = 10_u64.pow(decimals as u32);
+    let parts = (value * scale as f64).round() as u64;
+    if value > 0.0 && parts == 0 {
+        return format!("<{:.decimals$}", 1.0 / scale as f64);
     }
-    let tenths = (value * 10.0).round() as u64;
-    format!("{}.{}", count(tenths / 10), tenths % 10)
+    format!("{}.{:0decimals$}", count(parts / scale), parts % scale)
 }
 
 /// A rate to about three digits.
@@ -217,8 +218,11 @@ mod tests {
             .map(percent)
             .map(|text| text.replace('\u{a0}', " "));
         assert_eq!(shares, ["0 %", "< 0.1 %", "0.9 %", "42 %", "99.6 %", "> 99.9 %", "100 %"]);
-        let waits = [None, Some(0.0), Some(0.01), Some(14.66), Some(3_403.8)].map(tenths);
+        let waits =
+            [None, Some(0.0), Some(0.01), Some(14.66), Some(3_403.8)].map(|wait| fixed(wait, 1));
         assert_eq!(waits, ["–", "0.0", "<0.1", "14.7", "3,403.8"]);
+        let waits = [0.0, 0.004, 0.05, 166.3304].map(|wait| fixed(Some(wait), 2));
+        assert_eq!(waits, ["0.00", "<0.01", "0.05", "166.33"]);
         let rates = [0.0, 0.001, 0.25, 42.0, 1_810.4].map(rate);
         assert_eq!(rates, ["0", "< 0.01", "0.25", "42.0", "1,810"]);
         let spans = [0.0, 0.0125, 0.5, 14.66, 3_403.8, 100_000.0, 600_000.0, 3.6e7]

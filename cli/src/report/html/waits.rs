@@ -11,6 +11,9 @@ const E24: [u64; 24] = [
 /// Decades of wait that are told apart: from 1 us to 10^12 us, which is 277 hours.
 const WAIT_DECADES: u32 = 12;
 
+/// A wait up to which a job counts as one that did not wait: the first limit.
+pub(super) const AT_ONCE: Nanos = Nanos(1_000);
+
 /// How many jobs had begun after which wait.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Waits {
@@ -38,6 +41,11 @@ impl Waits {
             (Nanos(*limit), begun)
         });
         Waits { offered: tally.offered, begun: begun.collect() }
+    }
+
+    /// Jobs that did not wait.
+    pub(super) fn at_once(&self) -> u64 {
+        self.begun.first().filter(|(limit, _)| *limit == AT_ONCE).map_or(0, |(_, jobs)| *jobs)
     }
 
     /// Jobs that began, whatever their wait.
@@ -80,7 +88,8 @@ mod tests {
     #[test]
     fn every_served_job_is_counted_once() {
         let waits = counted(&[3, 3, 70, 5_000_000]);
-        assert_eq!((waits.offered, waits.served()), (8, 4));
+        assert_eq!((waits.offered, waits.served(), waits.at_once()), (8, 4, 0));
+        assert_eq!(counted(&[0, 0, 1, 2]).at_once(), 3);
         assert_eq!(waits.begun.first(), Some(&(Nanos(3_000), 2)));
         assert!(waits.begun.contains(&(Nanos(75_000), 3)));
         assert!(waits.begun.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
