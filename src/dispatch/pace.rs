@@ -28,7 +28,7 @@ pub(super) struct Pace {
 
 /// Below this a job is so short that looking for the next one costs more than running it.
 const TINY_NS: u64 = 300;
-/// Most pauses before a look, about half a microsecond.
+/// Most pauses before a look, about a microsecond.
 const PAUSES_MAX: u32 = 32;
 
 impl Pace {
@@ -70,16 +70,11 @@ impl Pace {
     }
 
     /// Lets jobs gather when the last looks found few. A worker that chases its producers slot by
-    /// slot takes their cache lines away; one that pauses reads whole lines.
-    /// `is_urgent` ends the pause: a lane that has just become backlogged does not wait for it.
+    /// slot takes their cache lines away; one that pauses reads whole lines. Nobody waits for
+    /// longer than a microsecond by it, and only where jobs take less than a third of that.
     #[inline]
-    pub(super) fn gather(&self, is_urgent: impl Fn() -> bool) {
-        for pause in 0..self.pauses {
-            if pause % 8 == 7 && is_urgent() {
-                return;
-            }
-            spin();
-        }
+    pub(super) fn gather(&self) {
+        (0..self.pauses).for_each(|_| spin());
     }
 
     /// Adapts the pauses to what a look found, of `most` it would have taken.

@@ -140,7 +140,7 @@ impl Seat {
         out: &mut Outbox<Grant<T>>,
     ) -> Tick {
         self.pace.arrive(now);
-        self.pace.gather(|| false);
+        self.pace.gather();
         self.visits.clear();
         if self.ledger.is_quiet() {
             self.counters.busy_since.store(unit(now), Relaxed);
