@@ -37,6 +37,7 @@ test_stage "tests" workspace_tests --locked
 test_stage "examples in the documentation" cargo test --locked --workspace --doc
 stage "examples" cargo build --locked --workspace --examples
 test_stage "pages in a browser" ./ci/page.sh
+test_stage "instructions" ./ci/instructions.sh
 test_stage "tests of the loom tools" tool_tests
 test_stage "loom models and mutants" loom_runner check
 test_stage "schedules of the whole engine" schedules
