@@ -150,10 +150,10 @@ const SLOTS_MAX: u32 = 32;
 /// Slots per block, and blocks, for an engine-wide bound of `jobs`.
 ///
 /// The fewer jobs the bound allows per tenant, the smaller the blocks: a lane with one job holds a
-/// block, so blocks should not be scarcer than tenants, and small bounds are exact.
+/// block, so there should be a quarter more blocks than tenants, and small bounds are exact.
 fn blocks_for(jobs: u32, tenants: u32) -> (u32, u32) {
-    let share = (jobs / tenants / 2).clamp(1, SLOTS_MAX);
-    let mut slots = 1 << share.ilog2();
+    let share = u64::from(jobs) * 4 / 5 / u64::from(tenants);
+    let mut slots = 1 << (share.clamp(1, SLOTS_MAX.into()) as u32).ilog2();
     while jobs.div_ceil(slots) > BLOCKS_MAX {
         slots *= 2;
     }
@@ -165,8 +165,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_as_many_as_tenants_and_small_bounds_are_exact() {
-        assert_eq!(blocks_for(1_000_000, 100_000), (4, 250_000));
+    fn blocks_are_more_than_tenants_and_small_bounds_are_exact() {
+        assert_eq!(blocks_for(1_000_000, 100_000), (8, 125_000));
+        assert_eq!(blocks_for(16_384, 1_000), (8, 2_048));
         assert_eq!(blocks_for(32, 100_000), (1, 32));
         assert_eq!(blocks_for(16_384, 1), (32, 512));
         let (slots, blocks) = blocks_for(100_000_000, 4_000_000);

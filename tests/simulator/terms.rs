@@ -44,9 +44,9 @@ impl Terms {
     }
 
     /// Slots per block, as DESIGN.md has it: the largest power of two up to 32 that is at most
-    /// `queue_max / tenants_max`.
+    /// four fifths of `queue_max / tenants_max`.
     pub(crate) fn block(&self) -> u64 {
-        1 << (self.queue_max / self.tenants_max / 2).clamp(1, 32).ilog2()
+        1 << (self.queue_max * 4 / 5 / self.tenants_max).clamp(1, 32).ilog2()
     }
 
     pub(crate) fn policy(&self) -> Policy {
