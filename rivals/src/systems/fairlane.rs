@@ -1,7 +1,9 @@
-//! fairlane, through its public API: `submit` or `submit_batch`, and a worker that pulls.
+//! fairlane, through its public API: `submit` or `submit_batch`, and a worker that pulls. Only the
+//! stalled producer of W11 needs a hook.
 
 use super::{BASE_QUANTUM, BATCH, Entry, Exit, Parking, Payload, Setup, Sleeper, System, Weights};
 use crate::harness::{Contestant, Finish, Moment, Start, Tally, consume, pause};
+use fairlane::testing::{self, Pending};
 use fairlane::{Engine, Job, Policy, Tenant, Weight, Worker};
 use std::time::Duration;
 
@@ -28,7 +30,23 @@ impl Fairlane {
             .collect();
         Fairlane { engine, tenants }
     }
+
+    /// A producer of `tenant` that stops between reserving a place and publishing its job, and
+    /// gives the place up when dropped.
+    ///
+    /// The lane is left backlogged by a place before it that has been given up; otherwise it would
+    /// join the rotation only when the stall ends, and no worker would ever come upon it.
+    pub(crate) fn stall(&self, tenant: u32) -> Pending<'_, Payload> {
+        let reserve = || testing::reserve(&self.engine, self.tenants[tenant as usize], NEVER);
+        let first = reserve().expect("a lane has room for two");
+        let stalled = reserve().expect("a lane has room for two");
+        drop(first);
+        stalled
+    }
 }
+
+/// A job that is never published: a run in which it came out would fail its check.
+const NEVER: Payload = Payload { number: 0, tenant: 0 };
 
 fn name(tenant: usize) -> String {
     format!("tenant-{tenant}")

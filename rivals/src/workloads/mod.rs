@@ -6,6 +6,7 @@ mod growth;
 mod memory;
 mod open_loop;
 mod solo;
+mod stalled;
 mod throughput;
 mod timed;
 
@@ -62,7 +63,7 @@ pub(crate) struct Workload {
 pub(crate) const UNIFORM: &str = "W3";
 
 /// All workloads, in the order they run.
-pub(crate) const ALL: [Workload; 13] = [
+pub(crate) const ALL: [Workload; 14] = [
     Workload {
         name: "W1",
         question: "how many jobs a second through one tenant, from one thread to another?",
@@ -112,6 +113,11 @@ pub(crate) const ALL: [Workload; 13] = [
         name: "W10",
         question: "does a tenant get the share that its weight promises, whatever its jobs cost?",
         run: fairness::run,
+    },
+    Workload {
+        name: "W11",
+        question: "what do other tenants notice of a producer stalled between reserving a place and publishing?",
+        run: stalled::run,
     },
     Workload {
         name: "W12",

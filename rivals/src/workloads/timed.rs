@@ -69,7 +69,7 @@ pub(super) struct Parked<S>(pub(super) S);
 
 impl<S: System> Timed for Spinning<S> {
     fn offer(&self, plan: &Plan, clock: &Clock<'_>) -> (Tally, u64) {
-        offer_all(&mut self.0.entry(), plan, clock)
+        offer_all(self.0.entry(), plan, clock)
     }
 
     fn serve(&self, plan: &Plan, clock: &Clock<'_>) -> (Tally, Vec<u64>) {
@@ -80,7 +80,7 @@ impl<S: System> Timed for Spinning<S> {
 
 impl<S: Parking> Timed for Parked<S> {
     fn offer(&self, plan: &Plan, clock: &Clock<'_>) -> (Tally, u64) {
-        offer_all(&mut self.0.entry(), plan, clock)
+        offer_all(self.0.entry(), plan, clock)
     }
 
     fn serve(&self, plan: &Plan, clock: &Clock<'_>) -> (Tally, Vec<u64>) {
@@ -89,7 +89,7 @@ impl<S: Parking> Timed for Parked<S> {
     }
 }
 
-fn offer_all(entry: &mut impl Entry, plan: &Plan, clock: &Clock<'_>) -> (Tally, u64) {
+fn offer_all(mut entry: impl Entry, plan: &Plan, clock: &Clock<'_>) -> (Tally, u64) {
     let (mut accepted, mut dropped) = (Tally::default(), 0);
     clock.ready.wait();
     for (arrival, number) in plan.arrivals.iter().zip(0..) {
@@ -106,6 +106,8 @@ fn offer_all(entry: &mut impl Entry, plan: &Plan, clock: &Clock<'_>) -> (Tally, 
             dropped += 1;
         }
     }
+    // Before the end is announced: an entry may hold jobs back until it is dropped.
+    drop(entry);
     clock.done.store(true, Ordering::Release);
     (accepted, dropped)
 }
