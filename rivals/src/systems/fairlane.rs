@@ -1,9 +1,11 @@
 //! fairlane, through its public API: `submit` or `submit_batch`, and a worker that pulls. Only the
 //! stalled producer of W11 needs a hook.
 
-use super::{BASE_QUANTUM, BATCH, Entry, Exit, Parking, Payload, Setup, Sleeper, System, Weights};
+use super::{
+    BASE_QUANTUM, BATCH, Entry, Exit, Parking, Payload, Setup, Sleeper, Stalling, System, Weights,
+};
 use crate::harness::{Contestant, Finish, Moment, Start, Tally, consume, pause};
-use fairlane::testing::{self, Pending};
+use fairlane::testing;
 use fairlane::{Engine, Job, Policy, Tenant, Weight, Worker};
 use std::time::Duration;
 
@@ -29,19 +31,6 @@ impl Fairlane {
             .map(|k| engine.tenant(&name(k), tier(k)).expect("the table has room for all"))
             .collect();
         Fairlane { engine, tenants }
-    }
-
-    /// A producer of `tenant` that stops between reserving a place and publishing its job, and
-    /// gives the place up when dropped.
-    ///
-    /// The lane is left backlogged by a place before it that has been given up; otherwise it would
-    /// join the rotation only when the stall ends, and no worker would ever come upon it.
-    pub(crate) fn stall(&self, tenant: u32) -> Pending<'_, Payload> {
-        let reserve = || testing::reserve(&self.engine, self.tenants[tenant as usize], NEVER);
-        let first = reserve().expect("a lane has room for two");
-        let stalled = reserve().expect("a lane has room for two");
-        drop(first);
-        stalled
     }
 }
 
@@ -85,6 +74,20 @@ impl System for Fairlane {
 impl Parking for Fairlane {
     fn sleeper(&self) -> impl Sleeper {
         Pull(self.engine.worker().expect("the only worker place is free"))
+    }
+}
+
+impl Stalling for Fairlane {
+    /// The place is given up in the end.
+    ///
+    /// Before it is one that has been given up at once. It leaves the lane backlogged; otherwise the
+    /// lane would join the rotation only when the stall ends, and no worker would come upon it.
+    fn stall(&self, tenant: u32) -> impl Sized {
+        let reserve = || testing::reserve(&self.engine, self.tenants[tenant as usize], NEVER);
+        let first = reserve().expect("a lane has room for two");
+        let stalled = reserve().expect("a lane has room for two");
+        drop(first);
+        stalled
     }
 }
 

@@ -1,6 +1,6 @@
 //! Queues without tenants: first in, first out.
 
-use super::{Entry, Exit, Parking, Payload, Setup, Sleeper, System};
+use super::{Entry, Exit, Parking, Payload, Setup, Sleeper, Stalling, System};
 use crossbeam_queue::ArrayQueue;
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -160,6 +160,21 @@ impl System for Thingbuf {
 
     fn exit(&self) -> impl Exit {
         Pop(|| self.0.pop())
+    }
+}
+
+/// What a stalled producer publishes in the end: thingbuf has no way to give a place up.
+const LEFT: Payload = Payload { number: u64::MAX, tenant: 0 };
+
+impl Stalling for Thingbuf {
+    fn stall(&self, _tenant: u32) -> impl Sized {
+        let mut place = self.0.push_ref().expect("an empty queue has room");
+        *place = LEFT;
+        place
+    }
+
+    fn exit_past_stalls(&self) -> impl Exit {
+        Pop(|| self.0.pop().filter(|payload| *payload != LEFT))
     }
 }
 

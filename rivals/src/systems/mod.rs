@@ -116,6 +116,17 @@ pub(crate) trait Parking: System {
     fn sleeper(&self) -> impl Sleeper;
 }
 
+/// A system in which a producer can be stopped between reserving a place and publishing its job.
+pub(crate) trait Stalling: System {
+    /// Stops a producer of `tenant` there until the result is dropped.
+    fn stall(&self, tenant: u32) -> impl Sized;
+
+    /// As [`System::exit`], but passes over what a stall left behind, which is no job of the run.
+    fn exit_past_stalls(&self) -> impl Exit {
+        self.exit()
+    }
+}
+
 /// A system's name, and what builds it.
 pub(crate) type Build<T> = (&'static str, fn(&Setup) -> T);
 

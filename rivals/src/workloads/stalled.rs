@@ -1,16 +1,16 @@
 //! W11: the other tenants while one producer of tenant 0 is stalled between reserving a place and
 //! publishing its job, as when the system takes its core away there.
 //!
-//! Only fairlane, with and without the stall: the other systems have no place where it could be
-//! brought about from outside.
+//! Only fairlane and thingbuf: in no other system can the stall be brought about from outside.
 
 use super::Context;
 use super::timed::{Outcome, Parked, Plan, Spinning, Timed, run as run_once, wait_figure};
 use crate::arrivals;
 use crate::harness::{Contestant, Run, race, turns};
 use crate::report::{Figure, Row, Spread};
-use crate::systems::{Build, Entry, Exit, Fairlane, Parking, Payload, Setup, Sleeper, System};
-use fairlane::testing::Pending;
+use crate::systems::{
+    Build, Entry, Exit, Fairlane, Parking, Payload, Setup, Sleeper, Stalling, System, Thingbuf,
+};
 use std::time::Duration;
 
 /// Tenant 0, whose producer stalls, and the others.
@@ -20,25 +20,25 @@ const GAP_NS: f64 = 10_000.0;
 /// Time in the handler: a load of 50 %.
 const SERVICE: Duration = Duration::from_micros(5);
 
-/// A fairlane where a producer of tenant 0 is stalled for as long as there is an entry.
-struct Stalled(Fairlane);
+/// A system where a producer of tenant 0 is stalled for as long as there is an entry.
+struct Stalled<S>(S);
 
 /// An entry, and the place that the stalled producer holds.
-struct Beside<'a, E> {
+struct Beside<E, P> {
     entry: E,
-    _stalled: Pending<'a, Payload>,
+    _stalled: P,
 }
 
-impl<E: Entry> Entry for Beside<'_, E> {
+impl<E: Entry, P> Entry for Beside<E, P> {
     #[inline]
     fn offer(&mut self, tenant: u32, cost: u32, payload: Payload) -> bool {
         self.entry.offer(tenant, cost, payload)
     }
 }
 
-impl System for Stalled {
+impl<S: Stalling> System for Stalled<S> {
     fn name(&self) -> &'static str {
-        "fairlane, stalled"
+        self.0.name()
     }
 
     fn entry(&self) -> impl Entry {
@@ -46,11 +46,11 @@ impl System for Stalled {
     }
 
     fn exit(&self) -> impl Exit {
-        self.0.exit()
+        self.0.exit_past_stalls()
     }
 }
 
-impl Parking for Stalled {
+impl<S: Stalling + Parking> Parking for Stalled<S> {
     fn sleeper(&self) -> impl Sleeper {
         self.0.sleeper()
     }
@@ -62,10 +62,11 @@ struct Pair {
     stalled: Box<dyn Timed>,
 }
 
-/// The one whose throughput is measured, too: a consumer that sleeps is not for that.
+/// The one whose throughput is measured, too: a consumer that sleeps is not for that, and a queue
+/// that stands still fills up and is not emptied before its producer has offered everything.
 const SPINNING: &str = "fairlane, spinning";
 
-const SYSTEMS: [Build<Pair>; 2] = [
+const SYSTEMS: [Build<Pair>; 3] = [
     (SPINNING, |setup| Pair {
         calm: Box::new(Spinning(Fairlane::new(setup))),
         stalled: Box::new(Spinning(Stalled(Fairlane::new(setup)))),
@@ -73,6 +74,10 @@ const SYSTEMS: [Build<Pair>; 2] = [
     ("fairlane, parked", |setup| Pair {
         calm: Box::new(Parked(Fairlane::new(setup))),
         stalled: Box::new(Parked(Stalled(Fairlane::new(setup)))),
+    }),
+    ("thingbuf, spinning", |setup| Pair {
+        calm: Box::new(Spinning(Thingbuf::new(setup))),
+        stalled: Box::new(Spinning(Stalled(Thingbuf::new(setup)))),
     }),
 ];
 
@@ -189,37 +194,24 @@ mod tests {
         assert_eq!(served(&mut exit), [0, 1, 2]);
     }
 
-    /// All tenants in the lane of tenant 0: a queue that everyone shares.
-    struct OneLane(Stalled);
-
-    struct Merged<E>(E);
-
-    impl<E: Entry> Entry for Merged<E> {
-        fn offer(&mut self, _tenant: u32, cost: u32, payload: Payload) -> bool {
-            self.0.offer(0, cost, payload)
-        }
-    }
-
-    impl System for OneLane {
-        fn name(&self) -> &'static str {
-            "one lane"
-        }
-
-        fn entry(&self) -> impl Entry {
-            Merged(self.0.entry())
-        }
-
-        fn exit(&self) -> impl Exit {
-            self.0.exit()
-        }
+    #[test]
+    fn in_a_queue_that_all_share_everyone_waits_until_the_stall_ends() {
+        let system = Stalled(Thingbuf::new(&Setup::tiers(TENANTS)));
+        let (mut entry, mut exit) = (system.entry(), system.exit());
+        assert!((0..3).all(|tenant| entry.offer(tenant, 1, job(tenant))));
+        assert!(served(&mut exit).is_empty());
+        drop(entry);
+        // The first look passes over what the stall left behind.
+        assert!(served(&mut exit).is_empty());
+        assert_eq!(served(&mut exit), [0, 1, 2]);
     }
 
     #[test]
-    fn a_stall_in_a_queue_that_all_tenants_share_shows_in_their_waits() {
+    fn a_stall_that_everyone_waits_for_shows_in_the_figures() {
         // 20 ms of arrivals, all of which wait for the end of the stall.
-        let plan = plan(40_000);
-        let shared = run_once("one lane", &Spinning(OneLane(Stalled(fairlane()))), &plan).unwrap();
-        let median = shared.wait_us(0.5).unwrap();
+        let system = Stalled(Thingbuf::new(&Setup::tiers(TENANTS)));
+        let outcome = run_once("thingbuf", &Spinning(system), &plan(40_000)).unwrap();
+        let median = outcome.wait_us(0.5).unwrap();
         assert!(median > 5_000.0, "{median} us");
     }
 
