@@ -38,8 +38,7 @@ impl Look {
         self.going.store(0, ord!("look.end", Release => Relaxed));
     }
 
-    /// Waits for the end of a look, after the stop and before taking what looks have found. The
-    /// caller has passed a `SeqCst` fence since the stop; see [`Look::settle`].
+    /// Waits for the end of this look; only [`Look::settle`] calls it, behind its fence.
     fn wait(&self) {
         // ORDERING(look.wait): Acquire; pairs with look.end.
         while self.going.load(ord!("look.wait", Acquire => Relaxed)) != 0 {
@@ -47,9 +46,10 @@ impl Look {
         }
     }
 
-    /// Waits until none of `looks` is going on, after a stop.
+    /// Waits until none of `looks` is going on. Call after the stop, and before taking what looks
+    /// have found.
     pub(crate) fn settle<'a>(looks: impl Iterator<Item = &'a Look>) {
-        // ORDERING(look.settle_fence): as above; pairs with look.begin_fence.
+        // ORDERING(look.settle_fence): as for look.begin_fence; pairs with look.begin_fence.
         full_fence(ord!("look.settle_fence", SeqCst => AcqRel));
         if !mutant!("look.no_wait") {
             looks.for_each(Look::wait);
