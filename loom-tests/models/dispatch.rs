@@ -5,7 +5,7 @@
 //! before the first job is taken, so there is nothing that could unwind there but a broken
 //! invariant of our own.
 
-use super::dispatch_rig::{Place, lanes, submit, tenant};
+use super::dispatch_rig::{Place, lanes, lanes_of_one_block, submit, tenant};
 use super::harness::check;
 use super::park::Meeting;
 use crate::dispatch::Lanes;
@@ -170,6 +170,26 @@ fn dispatch_room() {
         let mut seen = worker.join().unwrap();
         seen.extend(jobs(Place::new(0, &lanes).drain()));
         assert_eq!(seen, [1, 2]);
+    });
+}
+
+/// A worker that gives back the blocks it has gathered, before it sleeps, lets a submitter in that
+/// waits for one: the lane that had it has nothing more to be visited for.
+#[test]
+fn dispatch_settled_blocks() {
+    check("dispatch_settled_blocks", None, || {
+        let lanes = lanes_of_one_block();
+        submit(&lanes, tenant(0), 1).unwrap();
+        let mut place = Place::new(0, &lanes);
+        assert_eq!([place.tick(1), place.tick(1)], [vec![1], vec![]]);
+        let theirs = Arc::clone(&lanes);
+        let submitter = thread::spawn(move || {
+            let attempt = || submit(&theirs, tenant(1), 2).ok();
+            while theirs.crowd.wait(1, Duration::MAX, attempt).is_none() {}
+        });
+        place.settle_down();
+        submitter.join().unwrap();
+        assert_eq!(jobs(place.drain()), [2]);
     });
 }
 

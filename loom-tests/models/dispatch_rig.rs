@@ -4,7 +4,7 @@ use crate::claim::Ledger;
 use crate::dispatch::{Lanes, Seat, Tick};
 use crate::park::{Bed, dormitory};
 use crate::policy::Policy;
-use crate::ring::{Door, ReserveError, Stamp};
+use crate::ring::{Door, Pool, ReserveError, Stamp};
 use crate::stats::{Delays, SeatCounters};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Lent, Outbox, mutant};
@@ -17,6 +17,19 @@ const BLOCKS: u32 = 4;
 
 /// Lanes of `tenants` named tenants, each for `bound` waiting jobs, and a bed for each of `seats`.
 pub(super) fn lanes(tenants: u32, bound: u32, seats: usize) -> (Arc<Lanes<u64>>, Vec<Bed>) {
+    let (lanes, beds) = lanes_apart(tenants, bound, seats);
+    (Arc::new(lanes), beds)
+}
+
+/// Two lanes and a block for one of them. A drainer keeps it at hand, as half a magazine, until it
+/// settles down; then it goes to whichever stripe no submitter is looking into.
+pub(super) fn lanes_of_one_block() -> Arc<Lanes<u64>> {
+    let (mut lanes, _beds) = lanes_apart(2, 1, 1);
+    lanes.pool = Pool::shaped(1, 1, 2, 2);
+    Arc::new(lanes)
+}
+
+fn lanes_apart(tenants: u32, bound: u32, seats: usize) -> (Lanes<u64>, Vec<Bed>) {
     let policy = Policy::builder().tenants_max(BLOCKS).queue_max(2 * BLOCKS).build();
     let (sleepers, beds) = dormitory(seats);
     let lanes = Lanes::new(policy.expect("a valid policy"), seats, sleepers, 0);
@@ -24,7 +37,7 @@ pub(super) fn lanes(tenants: u32, bound: u32, seats: usize) -> (Arc<Lanes<u64>>,
         let known = lanes.table.intern(&tenant.to_string(), Terms { profile: 0, bound });
         assert_eq!(known.map(|known| known.slot), Ok(tenant));
     }
-    (Arc::new(lanes), beds)
+    (lanes, beds)
 }
 
 /// The first handle of the lane's tenant.
@@ -82,6 +95,11 @@ impl Place {
     /// As [`grants`](Place::grants), the jobs alone.
     pub(super) fn tick(&mut self, most: u32) -> Vec<u64> {
         self.grants(most).1.into_iter().map(|(_, job)| job).collect()
+    }
+
+    /// What a worker does before it sleeps.
+    pub(super) fn settle_down(&mut self) {
+        self.seat.settle_down(&self.lanes);
     }
 
     /// Takes all jobs there are, until none waits or is being published.

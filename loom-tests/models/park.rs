@@ -46,6 +46,25 @@ fn park_wake_up() {
     });
 }
 
+/// The same when the poster keeps a job for itself and leaves one: it looks for a sleeper before it
+/// begins its own, which waits for the other.
+#[test]
+fn park_left_behind() {
+    check("park_left_behind", None, || {
+        let (post, beds) = Post::new(1);
+        let met = Meeting::new(2);
+        let (poster, their_met) = (Arc::clone(&post), met.clone());
+        let poster = thread::spawn(move || {
+            poster.jobs.fetch_add(1, Relaxed);
+            poster.sleepers.wake_one_if(|| poster.jobs.load(Relaxed) != 0);
+            their_met.wait();
+        });
+        post.work(&beds[0]);
+        met.wait();
+        poster.join().unwrap();
+    });
+}
+
 /// Two posts wake two workers: neither wakes the other's, and a worker that withdraws because it
 /// has seen a job leaves no wake unused that the other needs. Each job waits for the other.
 /// Bound: 2 preemptions.

@@ -6,9 +6,8 @@ use crate::claim::Grant;
 use crate::dispatch::{Seat, Tick};
 use crate::park::Bed;
 use crate::stats::Kind;
-use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Outbox, Shelf, Steal, Stealer, cores, full_fence, mpsc, thread_local};
+use crate::sync::{Outbox, Shelf, Steal, Stealer, cores, mpsc, thread_local};
 use crate::units::Nanos;
 use core_affinity::CoreId;
 use std::cell::Cell;
@@ -182,13 +181,8 @@ impl<T: Send + 'static> Runner<T> {
         if self.shelves.len() == 1 {
             return;
         }
-        // Either a worker on its way to bed sees the shelf, or this look sees the worker.
-        full_fence(SeqCst);
         let lanes = &self.shared.lanes;
-        let leaves = !self.shelf.is_empty() || !lanes.rotation.is_empty();
-        if lanes.sleepers.count() > 0 && leaves {
-            lanes.sleepers.wake_one();
-        }
+        lanes.sleepers.wake_one_if(|| !self.shelf.is_empty() || !lanes.rotation.is_empty());
     }
 
     fn run(&mut self, grant: Grant<T>) {

@@ -45,7 +45,8 @@ impl Crowd {
         let parker = Parker::new();
         let ticket = self.enter(lane, parker.unparker().clone());
         // ORDERING(crowd.fence): either this attempt sees the room, or whoever made it sees the
-        // announcement; pairs with dispatch.room_fence and rotation.insert_fence.
+        // announcement; pairs with dispatch.room_fence, dispatch.settle_fence and
+        // rotation.insert_fence.
         full_fence(ord!("crowd.fence", SeqCst => AcqRel));
         let result = if mutant!("crowd.no_retry") { None } else { attempt() };
         if result.is_none() {

@@ -47,6 +47,18 @@ impl Sleepers {
         }
     }
 
+    /// Wakes one sleeping worker, if any sleeps and the caller `leaves` work behind that it has made
+    /// visible without a fence.
+    #[inline]
+    pub(crate) fn wake_one_if(&self, leaves: impl FnOnce() -> bool) {
+        // ORDERING(park.leave_fence): either a worker on its way to bed sees the work, or this look
+        // sees the worker; pairs with park.fence.
+        full_fence(ord!("park.leave_fence", SeqCst => AcqRel));
+        if self.count() > 0 && leaves() {
+            self.wake_one();
+        }
+    }
+
     #[cold]
     fn wake_in(&self, group: usize) -> bool {
         let word = &self.asleep[group];
@@ -85,7 +97,7 @@ impl Sleepers {
         // ORDERING(park.announce): AcqRel; pairs with park.wake.
         self.asleep[seat / 64].fetch_or(1 << (seat % 64), ord!("park.announce", AcqRel => Relaxed));
         // ORDERING(park.fence): either the look that follows sees the work, or the waker sees the
-        // bit; pairs with rotation.insert_fence.
+        // bit; pairs with rotation.insert_fence and park.leave_fence.
         full_fence(ord!("park.fence", SeqCst => AcqRel));
     }
 
