@@ -1,7 +1,7 @@
 //! The way out: stopping without losing a job.
 
 use super::job::Job;
-use super::shared::Shared;
+use super::shared::{Shared, Shelves};
 use super::{Engine, Owner};
 use crate::claim::Grant;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -19,12 +19,13 @@ const COLLECT_JOBS: u32 = 1_024;
 /// How long a drain waits for producers that have reserved a place and not finished.
 const PRODUCERS_GRACE: Duration = Duration::from_millis(if IS_MODEL { 1 << 40 } else { 10 });
 
-/// What a drain found. Every job accepted since the start is in exactly one of the four numbers.
+/// What a drain found, at its end. Every job accepted since the start is in exactly one of the four
+/// numbers, or was handed back by an earlier drain, whose report has it.
 #[non_exhaustive]
 pub struct DrainReport<T> {
-    /// Jobs settled since the engine started.
+    /// Jobs settled since the engine started, without those that drains have handed back.
     pub finished: u64,
-    /// Jobs that were still waiting, handed back.
+    /// Jobs that were still waiting, handed back by this drain.
     pub returned: Vec<Returned<T>>,
     /// Jobs handed out and not settled yet; their grants stay good.
     pub running: u64,
@@ -58,9 +59,10 @@ impl<T: Send + 'static> Engine<T> {
     /// workers when all ready jobs are done or `timeout` has passed. What still waits then is
     /// handed back.
     ///
-    /// May be called from a handler, whose own job does not count as one to wait for, and again
-    /// later, when there is nothing more to hand back. An engine without threads needs its workers
-    /// to go on pulling meanwhile.
+    /// May be called from a handler, whose own job does not count as one to wait for. May be called
+    /// again, also at the same time: every job is handed back once, and what one drain reports as
+    /// `unpublished`, a later one may hand back. An engine without threads needs its workers to go
+    /// on pulling meanwhile.
     pub fn drain(&self, timeout: Duration) -> DrainReport<T> {
         let shared = &self.shared;
         shared.stop_intake();
@@ -70,9 +72,7 @@ impl<T: Send + 'static> Engine<T> {
         shared.draining_handlers.fetch_sub(own, Relaxed);
         shared.stop_workers();
         shared.await_looks();
-        let mut returned = shared.take_back_shelves();
-        shared.collect(&mut returned);
-        shared.report(returned)
+        shared.hand_back()
     }
 }
 
@@ -104,10 +104,18 @@ impl<T: Send + 'static> Shared<T> {
         *self.shelves.lock().expect("no code panics under this lock") = Some(shelves);
     }
 
+    /// Takes back what has not started. One drain at a time, so that the report of each counts all
+    /// that earlier ones have handed back.
+    fn hand_back(&self) -> DrainReport<T> {
+        let mut shelves = self.shelves.lock().expect("no code panics under this lock");
+        let mut returned = self.take_back_shelves(shelves.take());
+        self.collect(&mut returned);
+        self.report(returned)
+    }
+
     /// Takes back what was granted to workers' shelves and not started.
-    fn take_back_shelves(&self) -> Vec<Returned<T>> {
+    fn take_back_shelves(&self, shelves: Option<Shelves<T>>) -> Vec<Returned<T>> {
         let mut returned = Vec::new();
-        let shelves = self.shelves.lock().expect("no code panics under this lock").take();
         for shelf in shelves.iter().flat_map(|shelves| shelves.iter()) {
             loop {
                 match shelf.steal() {
@@ -123,11 +131,6 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Takes every waiting job out of the lanes, in the order of the tenants' turns.
     fn collect(&self, returned: &mut Vec<Returned<T>>) {
-        let desk = self.desks.last().expect("one desk more than workers");
-        let Some(bed) = desk.bed.lock().expect("no code panics under this lock").take() else {
-            // Another drain is at it and hands the jobs back.
-            return;
-        };
         let mut seat = self.sit_down(self.desks.len() - 1);
         seat.observed = false;
         let before = returned.len();
@@ -143,7 +146,6 @@ impl<T: Send + 'static> Shared<T> {
         }
         seat.settle_down(&self.lanes);
         self.taken_back.fetch_add((returned.len() - before) as u64, Relaxed);
-        *desk.bed.lock().expect("no code panics under this lock") = Some(bed);
     }
 
     fn is_empty(&self) -> bool {
@@ -164,9 +166,7 @@ impl<T: Send + 'static> Shared<T> {
     /// Drops what still waits when the last handle goes. Payloads are not ours: they may panic.
     pub(super) fn discard_leftovers(&self) {
         self.await_looks();
-        let mut returned = self.take_back_shelves();
-        self.collect(&mut returned);
-        for job in returned {
+        for job in self.hand_back().returned {
             let _ = self.guard(None, None, || drop(job));
         }
     }

@@ -45,11 +45,12 @@ pub(super) struct Shared<T: Send + 'static> {
     pub(super) taken_back: AtomicU64,
     /// Drains that run in handlers of this engine; their own jobs are not waited for.
     pub(super) draining_handlers: AtomicU32,
-    /// The shelves of the engine's own threads, until a drain has emptied them.
+    /// The shelves of the engine's own threads, until a drain has emptied them. Held by a drain as
+    /// long as it hands jobs back, so that there is one at a time.
     pub(super) shelves: Mutex<Option<Shelves<T>>>,
 }
 
-type Shelves<T> = Arc<[Stealer<crate::claim::Grant<T>>]>;
+pub(super) type Shelves<T> = Arc<[Stealer<crate::claim::Grant<T>>]>;
 
 /// For how long an idle tenant's debt keeps its place in the table, in units of 2^30 ns: a minute.
 const DEBT_UNITS: u32 = 56;

@@ -104,6 +104,23 @@ fn a_second_drain_has_nothing_more_to_hand_back() {
     assert_eq!((second.running, second.unpublished), (0, 0));
 }
 
+// What an earlier drain has handed back is missing from a later report, and nothing else.
+#[test]
+fn the_reports_of_two_drains_account_for_every_job() {
+    let register = Register::new(100);
+    let engine = Engine::<Load>::builder().workers(1).build().unwrap();
+    submit_all(&engine, &tenants(&engine, 3), &register, 100);
+    let mut worker = engine.worker().unwrap();
+    let mut held: Vec<_> = worker.next_batch(10).collect();
+    let first = engine.drain(Duration::ZERO);
+    assert_eq!((first.finished, first.returned.len(), first.running), (0, 90, 10));
+    assert_eq!(accounted(&first), 100);
+    held.truncate(4);
+    let second = engine.drain(Duration::ZERO);
+    assert_eq!((second.finished, second.returned.len(), second.running), (6, 0, 4));
+    assert_eq!(accounted(&second) + first.returned.len() as u64, 100);
+}
+
 #[test]
 fn drains_on_several_threads_hand_every_job_back_once() {
     for _ in 0..50 {
@@ -116,8 +133,10 @@ fn drains_on_several_threads_hand_every_job_back_once() {
                 thread::spawn(move || engine.drain(Duration::ZERO))
             })
             .collect();
-        drains.into_iter().for_each(|drain| register.returned(&drain.join().unwrap()));
+        let reports: Vec<_> = drains.into_iter().map(|drain| drain.join().unwrap()).collect();
+        reports.iter().for_each(|report| register.returned(report));
         register.assert_each_ended_once(500, "three drains");
+        assert!(reports.iter().all(|report| (report.finished, report.unpublished) == (0, 0)));
     }
 }
 
