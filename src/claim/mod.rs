@@ -27,7 +27,19 @@ impl Ledger {
 ///
 /// Whatever becomes of the grant, the job is settled, and only then: by [`complete`](Grant::complete),
 /// by [`settle`](Grant::settle) with the actual cost, or by dropping it, also while a panic
-/// unwinds. A grant may move to another thread and outlive its worker and its engine.
+/// unwinds. A grant may move to another thread and outlive its worker and its engine. It is `Send`
+/// where its payload is, and only there:
+///
+/// ```
+/// fn is_send<T: Send>() {}
+/// is_send::<fairlane::Grant<u64>>();
+/// let of_one_thread: Option<fairlane::Grant<std::rc::Rc<u64>>> = None;
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn is_send<T: Send>() {}
+/// is_send::<fairlane::Grant<std::rc::Rc<u64>>>();
+/// ```
 ///
 /// Dropping a grant on the worker's own thread costs a plain store, elsewhere one atomic add.
 pub struct Grant<T> {
