@@ -14,9 +14,16 @@ use std::time::Duration;
 /// Most jobs granted by one call.
 const BATCH_MAX: usize = 4_096;
 
-/// A place from which one thread takes grants. It stays on the thread that made it.
+/// A place from which one thread takes grants. It stays on the thread that made it:
 ///
-/// Grants it hands out are `Send`: they may be completed anywhere, also after the worker is gone.
+/// ```compile_fail,E0277
+/// fn is_send<T: Send>() {}
+/// is_send::<fairlane::Worker<u64>>();
+/// ```
+///
+/// Grants it hands out are `Send`, as every payload must be: they may be completed anywhere, also
+/// after the worker is gone.
+///
 /// Several workers on one thread are fine; that is how tests and simulations run many of them
 /// under a manual clock.
 ///
