@@ -1,7 +1,7 @@
 //! Reserving many positions at once.
 
 use super::pool::{Block, Pool};
-use super::tail::{Door, ReserveError, Tail, Ticket, admit};
+use super::tail::{Door, ReserveError, Tail, Ticket, admit, held};
 use super::word::{BlockId, NO_BLOCK, Word, advanced, backlog, following};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{ord, spin};
@@ -76,26 +76,27 @@ impl<'a, T> Spares<'a, T> {
         Spares { pool, ids: [NO_BLOCK; SPAN_MAX as usize], len: 0 }
     }
 
+    /// Slots per block, the place in its block of `word`'s tail, and 1 if the lane has that block.
+    fn shape(&self, word: Word) -> (u32, u32, u32) {
+        let mask = self.pool.mask();
+        (mask + 1, word.tail() & mask, u32::from(!word.needs_block(mask)))
+    }
+
     /// New blocks that `n` positions from `word`'s tail begin.
     fn needed(&self, word: Word, n: u32) -> usize {
-        let size = self.pool.mask() + 1;
-        let offset = word.tail() & self.pool.mask();
-        let begun = if word.needs_block(self.pool.mask()) { 0 } else { 1 };
+        let (size, offset, begun) = self.shape(word);
         ((offset + n).div_ceil(size) - begun) as usize
     }
 
     /// Takes blocks for `n` positions, or for as many as the pool allows.
     fn cover(&mut self, word: Word, door: Door<'_>, n: u32) -> Result<u32, ReserveError> {
-        let size = self.pool.mask() + 1;
-        let waiting = backlog(door.head.load(Relaxed), word.tail());
-        let held = if word.is_idle() { 0 } else { waiting.div_ceil(size).max(1) };
+        let held = held(word, self.pool, door);
         while self.len < self.needed(word, n) {
             let Some(id) = self.pool.take(held + self.len as u32) else { break };
             self.ids[self.len] = id;
             self.len += 1;
         }
-        let offset = word.tail() & self.pool.mask();
-        let begun = if word.needs_block(self.pool.mask()) { 0 } else { 1 };
+        let (size, offset, begun) = self.shape(word);
         let room = ((self.len as u32 + begun) * size).saturating_sub(offset);
         if room == 0 { Err(ReserveError::Exhausted) } else { Ok(n.min(room)) }
     }

@@ -233,13 +233,7 @@ impl Tail {
         if let Some(id) = *spare {
             return Ok(id);
         }
-        let held = if word.is_idle() {
-            0
-        } else {
-            let waiting = backlog(door.head.load(Relaxed), word.tail());
-            waiting.div_ceil(pool.mask() + 1).max(1)
-        };
-        *spare = pool.take(held);
+        *spare = pool.take(held(word, pool, door));
         spare.ok_or(ReserveError::Exhausted)
     }
 
@@ -293,6 +287,15 @@ impl Tail {
 #[inline]
 pub(crate) fn depth(head: u32, tail: &Tail) -> u32 {
     backlog(head, tail.look().tail())
+}
+
+/// Blocks that the lane which `word` shows holds.
+pub(super) fn held<T>(word: Word, pool: &Pool<T>, door: Door<'_>) -> u32 {
+    if word.is_idle() {
+        return 0;
+    }
+    let waiting = backlog(door.head.load(Relaxed), word.tail());
+    waiting.div_ceil(pool.mask() + 1).max(1)
 }
 
 /// Whether the lane that `word` shows takes jobs from the handle.
