@@ -45,11 +45,12 @@ impl Pace {
         }
     }
 
-    /// Takes the time since the last jobs were handed out as the time they took.
+    /// Takes the time since the last jobs were handed out as the time they took. `false` when the
+    /// last look found none.
     #[inline]
-    pub(super) fn arrive(&mut self, now: Nanos) {
+    pub(super) fn arrive(&mut self, now: Nanos) -> bool {
         if self.jobs == 0 {
-            return;
+            return false;
         }
         let took = now.since(self.since).0;
         let sample = took / u64::from(self.jobs);
@@ -59,6 +60,7 @@ impl Pace {
             self.job_cost += (self.cost as f64 / f64::from(self.jobs) - self.job_cost) / 4.0;
         }
         self.jobs = 0;
+        true
     }
 
     /// Notes what is handed out now.

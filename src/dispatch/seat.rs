@@ -139,13 +139,7 @@ impl Seat {
         most: u32,
         out: &mut Outbox<Grant<T>>,
     ) -> Tick {
-        self.pace.arrive(now);
-        self.pace.gather();
-        self.visits.clear();
-        if self.ledger.is_quiet() {
-            self.counters.busy_since.store(unit(now), Relaxed);
-        }
-        self.look_at_plan();
+        self.arrive(now);
         let slow = self.pace.is_slow();
         let before = out.len();
         out.limit(most as usize);
@@ -181,10 +175,32 @@ impl Seat {
         match jobs {
             0 if tally.stalled => Tick::Stalled,
             0 => {
-                self.linger.none_left();
+                self.found_nothing(now);
                 Tick::Idle
             }
             jobs => Tick::Granted(jobs),
+        }
+    }
+
+    /// What comes before the first claim of a tick.
+    #[inline]
+    fn arrive(&mut self, now: Nanos) {
+        if !self.pace.arrive(now) {
+            self.counters.end_idleness(now);
+        }
+        self.pace.gather();
+        self.visits.clear();
+        if self.ledger.is_quiet() {
+            self.counters.busy_since.store(unit(now), Relaxed);
+        }
+        self.look_at_plan();
+    }
+
+    fn found_nothing(&mut self, now: Nanos) {
+        self.linger.none_left();
+        // Grants that run elsewhere keep the worker busy until a later look.
+        if self.ledger.is_quiet() {
+            self.counters.begin_idleness(now);
         }
     }
 

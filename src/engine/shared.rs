@@ -85,6 +85,14 @@ struct Opened {
     left_since: Option<u32>,
 }
 
+/// How fast jobs are served, as measured since the start.
+pub(super) struct Speed {
+    /// Mean cost of a job.
+    pub(super) job_cost: f64,
+    /// Cost served in a second while every worker that has ever served is busy.
+    pub(super) cost_per_s: f64,
+}
+
 impl Desk {
     pub(super) fn new(bed: Option<Bed>) -> Self {
         Desk {
@@ -220,6 +228,26 @@ impl<T: Send + 'static> Shared<T> {
     pub(super) fn grants(&self) -> (u64, u64) {
         let counts = self.desks.iter().map(Desk::grants);
         counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// How fast the workers are while they have something to do. `None` as long as no job has been
+    /// settled, or no time has passed by the engine's clock.
+    pub(super) fn speed(&self) -> Option<Speed> {
+        let now = self.clock.now();
+        let (mut jobs, mut done, mut cost, mut busy_s, mut workers) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for desk in &self.desks[..self.desks.len() - 1] {
+            let (granted, settled) = desk.grants();
+            if settled > 0 {
+                jobs += granted as f64;
+                done += settled as f64;
+                cost += desk.counters.cost.get() as f64;
+                busy_s += desk.counters.busy(now).as_duration().as_secs_f64();
+                workers += 1.0;
+            }
+        }
+        let job_cost = cost / jobs;
+        let cost_per_s = job_cost * done / busy_s * workers;
+        cost_per_s.is_finite().then_some(Speed { job_cost, cost_per_s })
     }
 
     pub(super) fn count_refusal(&self, reason: Reason, row: Option<&Row>, cost: u32) {

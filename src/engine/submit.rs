@@ -8,7 +8,7 @@ use crate::error::Reason;
 use crate::ring::{Door, ReserveError, Stamp, distance};
 use crate::sync::{self, atomic::Ordering::Relaxed};
 use crate::tenant::{InternError, Row, Tenant};
-use crate::units::{Cost, Nanos};
+use crate::units::Cost;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -101,9 +101,10 @@ impl<T: Send + 'static> Engine<T> {
     }
 
     /// How long an accepted job will wait from now, if the load stays as it is:
-    /// `ceil(cost ahead / quantum)` rounds, each as long as all backlogged tenants' quanta take at
-    /// the rate measured since the start. `None` as for [`position`](Engine::position), and as
-    /// long as nothing has been served.
+    /// `ceil(cost ahead / quantum)` rounds, each as long as all backlogged tenants' quanta take when
+    /// every worker that has served is busy. How fast that is, is measured since the start, over
+    /// the time in which workers had something to do: idle hours do not count. `None` as for
+    /// [`position`](Engine::position), and as long as no job has been settled.
     ///
     /// # Cost
     /// A pass over the backlogged tenants.
@@ -386,20 +387,13 @@ impl<T: Send + 'static> Shared<T> {
             let profile = self.lanes.table.row(slot).profile() as usize;
             plan.profiles.get(profile).map_or(0.0, |profile| profile.quantum.units())
         };
-        let (jobs, cost) = self.desks.iter().fold((0, 0), |sum, desk| {
-            (sum.0 + desk.counters.granted.get(), sum.1 + desk.counters.cost.get())
-        });
-        let elapsed = self.clock.now().since(Nanos::ZERO).as_duration().as_secs_f64();
-        if jobs == 0 || elapsed <= 0.0 {
-            return None;
-        }
-        let ahead = f64::from(position) * cost as f64 / jobs as f64;
+        let speed = self.speed()?;
+        let ahead = f64::from(position) * speed.job_cost;
         let own = quantum_of(accepted.tenant.slot());
         let mut all = 0.0;
         self.lanes.rotation.for_each(|lane| all += quantum_of(lane));
         let rounds = (ahead / own).ceil();
-        let rate = cost as f64 / elapsed;
-        Duration::try_from_secs_f64(rounds * all.max(own) / rate).ok()
+        Duration::try_from_secs_f64(rounds * all.max(own) / speed.cost_per_s).ok()
     }
 }
 

@@ -192,6 +192,7 @@ impl<T: Send + 'static> Shared<T> {
 impl<T: Send + 'static> Drop for Worker<T> {
     fn drop(&mut self) {
         self.seat.settle_down(&self.shared.lanes);
+        self.seat.counters.begin_idleness(self.shared.clock.now());
         let bed = self.bed.take();
         *self.shared.desks[self.index].bed.lock().expect("no code panics under this lock") = bed;
         // A wake meant for this worker is passed on.
