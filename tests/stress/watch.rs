@@ -56,13 +56,15 @@ fn check(now: &Snapshot) {
     }
 }
 
-/// Nothing that counts from the start goes back.
+/// Nothing that counts from the start goes back. `accepted` is left to the models: it lacks the jobs
+/// of a visit whose worker the system has stopped in the middle of publishing it, which happens here
+/// with more threads than cores.
 fn check_after(before: &Snapshot, now: &Snapshot) {
-    let totals = |of: &Snapshot| [of.accepted, of.dispatched, of.served_cost, of.at_ns];
+    let totals = |of: &Snapshot| [of.dispatched, of.served_cost, of.at_ns];
     let grew = totals(before).iter().zip(totals(now)).all(|(before, now)| *before <= now);
     assert!(grew, "{:?} became {:?}", totals(before), totals(now));
     for (before, now) in before.tenant_rows.iter().zip(&now.tenant_rows) {
-        let sums = |row: &TenantRow| [row.accepted, row.dispatched, row.served_cost];
+        let sums = |row: &TenantRow| [row.dispatched, row.served_cost];
         let grew = sums(before).iter().zip(sums(now)).all(|(before, now)| *before <= now);
         assert!(grew, "{before:?} became {now:?}");
     }
