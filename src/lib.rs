@@ -7,6 +7,7 @@ mod dispatch;
 mod engine;
 mod error;
 mod fair;
+mod limit;
 mod park;
 mod policy;
 mod ring;
@@ -32,6 +33,7 @@ pub use engine::{
 pub use error::Reason;
 /// Who got what: the arithmetic of fairness reports.
 pub use fair::share as fairness;
+pub use limit::{Cap, Rate, RateError, Shape, Unit};
 pub use policy::{KindCost, Override, Policy, PolicyBuilder, PolicyError, Problem, Tier};
 pub use stats::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 pub use tenant::Tenant;
