@@ -33,7 +33,7 @@ pub use engine::{
 pub use error::Reason;
 /// Who got what: the arithmetic of fairness reports.
 pub use fair::share as fairness;
-pub use limit::{Cap, Rate, RateError, Shape, Unit};
+pub use limit::{BudgetError, BudgetTerms, Cap, DimensionTerms, Rate, RateError, Shape, Unit};
 pub use policy::{KindCost, Override, Policy, PolicyBuilder, PolicyError, Problem, Tier};
 pub use stats::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 pub use tenant::Tenant;
