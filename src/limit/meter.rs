@@ -131,7 +131,7 @@ impl Meter {
             }
             State::Bucket(bucket) => {
                 if bucket.adopt(rate) {
-                    self.refundable_from = self.seen;
+                    self.refundable_from = self.seen.after(Nanos(1));
                 }
                 bucket.drain(elapsed);
             }

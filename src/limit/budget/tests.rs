@@ -143,8 +143,9 @@ fn a_reset_puts_usage_and_debt_to_zero_and_leaves_reservations() {
     assert_eq!(budget.check(&[7], Nanos(60 * SECOND)), Err(breach(0, 4, 10)));
     assert_eq!(budget.check(&[6], Nanos(60 * SECOND)), Ok(()));
     assert_eq!((budget.resets(), budget.last_breach()), (1, None));
+    assert_eq!(budget.report(&[3], None, Nanos(60 * SECOND)), Reported::Ok);
     budget.refund(&[25], Nanos(0), Nanos(60 * SECOND));
-    assert_eq!(usage(&budget), [0]);
+    assert_eq!(usage(&budget), [3], "spending of the last period is gone already");
 }
 
 #[test]
