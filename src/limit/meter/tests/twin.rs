@@ -108,6 +108,15 @@ impl Twin {
         self.entries.iter().filter(inside).all(|entry| fits(entry.at)) && amount <= rate.widest()
     }
 
+    /// Forgets an entry, unless it has left its window: then it may be joined with some that have not.
+    fn refund(&mut self, rate: &Rate, index: usize) -> Entry {
+        let entry = self.entries[index];
+        if rate.shape() != Shape::Strict || self.seen - entry.at < rate.per().0 {
+            self.entries.remove(index);
+        }
+        entry
+    }
+
     fn charge(&mut self, amount: u64, told: u64) {
         self.entries.push(Entry { at: self.seen, told, amount });
     }
@@ -135,11 +144,11 @@ fn steady(per: u64, wide: u64) -> impl Strategy<Value = Vec<Op>> {
 /// Time that goes on so slowly that a window holds more moments than are kept apart.
 fn dense(per: u64) -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
-        10 => (0..per / 40).prop_map(Op::Pass),
-        10 => (1..=3_u64).prop_map(Op::Try),
+        10 => (0..per / 100).prop_map(Op::Pass),
+        10 => (1..=2_u64).prop_map(Op::Try),
         1 => any::<prop::sample::Index>().prop_map(Op::Refund),
     ];
-    vec(op, 400)
+    vec(op, 700)
 }
 
 /// Time that may do anything.
@@ -170,7 +179,7 @@ fn run(limiter: &mut dyn Limiter, rate: &Rate, ops: &[Op], held: Held) -> Result
             Op::Pass(span) => now = now.saturating_add(span),
             Op::Jump(moment) => now = moment,
             Op::Refund(index) if !twin.entries.is_empty() => {
-                let entry = twin.entries.remove(index.index(twin.entries.len()));
+                let entry = twin.refund(rate, index.index(twin.entries.len()));
                 limiter.refund(rate, entry.amount, Nanos(entry.told));
             }
             Op::Refund(_) => {}
