@@ -34,7 +34,10 @@ pub use error::Reason;
 /// Who got what: the arithmetic of fairness reports.
 pub use fair::share as fairness;
 pub use limit::{BudgetError, BudgetTerms, Cap, DimensionTerms, Rate, RateError, Shape, Unit};
-pub use policy::{KindCost, Override, Policy, PolicyBuilder, PolicyError, Problem, Tier};
+pub use policy::{
+    Budget, BudgetLimit, KindCost, Limits, Overload, Override, Own, Policy, PolicyBuilder,
+    PolicyError, PriorityBands, Problem, Quota, Tier,
+};
 pub use stats::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 pub use tenant::Tenant;
 pub use units::{Cost, CostError, Nanos, Weight, WeightError};

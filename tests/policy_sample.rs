@@ -1,7 +1,7 @@
 //! The annotated sample policy is valid, and says what the defaults are.
 #![cfg(feature = "toml")]
 
-use fairlane::{Cost, KindCost, Policy, Weight};
+use fairlane::{Cap, Cost, KindCost, Own, Policy, Weight};
 use proptest::prelude::*;
 
 const SAMPLE: &str = include_str!("../fairlane.toml");
@@ -24,11 +24,40 @@ fn the_sample_is_the_default_policy_plus_the_entries_it_shows() {
 #[test]
 fn the_sample_shows_every_key_with_its_range() {
     let keys = ["queue_max", "tenants_max", "base_quantum", "tier", "weight", "quantum"];
-    for key in keys {
+    let quotas = [
+        "concurrency",
+        "max_wait",
+        "priority_bands",
+        "jitter",
+        "rate",
+        "concurrency_promoted",
+        "concurrency_min",
+        "tier_concurrency",
+        "overload",
+        "budgets",
+        "high_quota_eligible",
+        "hard",
+        "soft",
+        "reset",
+    ];
+    for key in keys.into_iter().chain(quotas) {
         let shows = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{key} = "));
         assert!(SAMPLE.lines().any(shows), "{key} is not shown");
     }
-    let ranges = ["1..=100000000", "1..=4000000", "1..=1000000", "1..=1048576", "0.01..=1000"];
+    let ranges = [
+        "1..=100000000",
+        "1..=4000000",
+        "1..=1000000",
+        "1..=1048576",
+        "0.01..=1000",
+        "0..=1000000",
+        "1..=9000",
+        "\"0s\"..=\"1h\"",
+        "\"1ms\"..=\"366d\"",
+        "\"1s\"..=\"366d\"",
+        "1..=1000000000000",
+        "1..=1000000000000000",
+    ];
     for range in ranges {
         assert!(SAMPLE.contains(range), "{range} is not stated");
     }
@@ -41,6 +70,36 @@ fn the_quantum_that_the_sample_leaves_out_is_the_right_one() {
     assert_eq!(Policy::from_toml(&with_quantum), Policy::from_toml(SAMPLE));
 }
 
+/// The sample with its commented settings and headers made real.
+fn with_quotas() -> String {
+    let real = |line: &str| {
+        let setting = line.strip_prefix("# ").unwrap_or_default();
+        let key = setting.split(" = ").next().unwrap_or_default();
+        let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let is_setting = setting.contains(" = ") && is_key;
+        let shown = if is_setting || setting.starts_with('[') { setting } else { line };
+        format!("{shown}\n")
+    };
+    SAMPLE.lines().map(real).collect()
+}
+
+#[test]
+fn the_quotas_that_the_sample_shows_are_valid_together() {
+    let policy = Policy::from_toml(&with_quotas()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((policy.concurrency(), policy.budgets().count()), (Some(200), 2));
+    assert_eq!(policy.priority_bands(), Policy::default().priority_bands());
+    assert_eq!(policy.jitter(), Policy::default().jitter());
+    let starter = policy.default_tier();
+    let expected = "rate 100 jobs per 1s smooth burst 20, concurrency 64, concurrency_min 2, \
+                    concurrency_promoted 100, tier_concurrency 75%, max_wait 60s, \
+                    budgets platform, overload reject";
+    assert_eq!(policy.quota_for(starter, None).to_string(), expected);
+    let acme = policy.quota_for(starter, policy.override_for("acme.example"));
+    assert_eq!((acme.rate, acme.high_quota_eligible), (None, true));
+    assert_eq!(acme.budgets, ["platform", "acme.daily"]);
+    assert_eq!(acme.minimum(policy.concurrency()), 20);
+}
+
 #[test]
 fn the_variables_that_the_sample_names_work_on_it() {
     let shown = SAMPLE.lines().filter_map(|line| line.strip_prefix("#   FAIRLANE__"));
@@ -48,11 +107,13 @@ fn the_variables_that_the_sample_names_work_on_it() {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (format!("FAIRLANE__{name}"), value.to_owned()))
         .collect();
-    assert_eq!(vars.len(), 3);
+    assert_eq!(vars.len(), 4);
     let policy = Policy::from_toml_with_env(SAMPLE, vars).unwrap();
     assert_eq!(policy.queue_max(), 5_000);
     assert_eq!(policy.tier("starter").unwrap().quantum(), 40.0);
     assert_eq!(policy.override_for("acme.example").unwrap().weight, Weight::new(5.0).ok());
+    let trial = policy.override_for("trial").unwrap();
+    assert_eq!(trial.concurrency(), Own::Is(Cap::Grants(0)));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::check_quota::Spot;
+use super::cross;
 use super::draft::{Draft, Place, Raw, Setting, Table, Tables};
 use super::model::{KindCost, Override, Policy, Tier};
 use super::problem::{PolicyError, Problem, path};
@@ -16,10 +18,11 @@ pub(super) fn finish(mut draft: Draft) -> Result<Policy, PolicyError> {
     draft.ensure_tiers();
     let mut checker = Checker { problems: std::mem::take(&mut draft.problems) };
     let policy = checker.policy(&draft);
+    checker.problems.extend(cross::problems(&draft, &policy));
     if checker.problems.is_empty() { Ok(policy) } else { Err(PolicyError::new(checker.problems)) }
 }
 
-struct Checker {
+pub(super) struct Checker {
     problems: Vec<Problem>,
 }
 
@@ -37,8 +40,10 @@ impl Checker {
         let tenants_max = self.scalar(&engine(Key::TenantsMax, &schema::TENANTS_MAX));
         let base_quantum = self.scalar(&engine(Key::BaseQuantum, &schema::BASE_QUANTUM));
         let default_queue_max = self.scalar(&defaults).unwrap_or(schema::TENANT_QUEUE_MAX.default);
-        let tiers = self.tiers(&draft.tiers, base_quantum, default_queue_max);
+        let budgets = draft.budgets.names();
+        let tiers = self.tiers(&draft.tiers, base_quantum, default_queue_max, &budgets);
         let default_tier = self.default_tier(draft);
+        let terms = self.engine_terms(&draft.engine);
         Policy {
             queue_max: queue_max.unwrap_or(schema::ENGINE_QUEUE_MAX.default),
             tenants_max: tenants_max.unwrap_or(schema::TENANTS_MAX.default),
@@ -46,8 +51,13 @@ impl Checker {
             default_queue_max,
             default_tier: tiers.iter().position(|tier| tier.name == default_tier).unwrap_or(0),
             tiers,
-            overrides: self.overrides(&draft.tenants),
+            overrides: self.overrides(&draft.tenants, &budgets),
             costs: self.costs(&draft.costs),
+            concurrency: terms.concurrency,
+            max_wait: terms.max_wait,
+            priority_bands: terms.priority_bands,
+            jitter: terms.jitter,
+            budgets: self.budgets(&draft.budgets),
         }
     }
 
@@ -61,13 +71,13 @@ impl Checker {
         }
     }
 
-    fn integer(&mut self, at: &[&str], setting: &Setting, range: &Range) -> Option<u32> {
+    pub(super) fn integer(&mut self, at: &[&str], setting: &Setting, range: &Range) -> Option<u32> {
         self.read(at, setting, range.allowed(), |raw| range.read(raw))
     }
 
     /// Reads one value or notes the problem. A value that reads well in spite of a syntax error
     /// is refused too, with the parser's words.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         at: &[&str],
         setting: &Setting,
@@ -84,7 +94,17 @@ impl Checker {
         None
     }
 
-    fn tiers(&mut self, tables: &Tables, base: Option<u32>, queue_max: u32) -> Vec<Tier> {
+    pub(super) fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn tiers(
+        &mut self,
+        tables: &Tables,
+        base: Option<u32>,
+        queue_max: u32,
+        budgets: &[&str],
+    ) -> Vec<Tier> {
         self.count(Section::Tiers, tables.len(), schema::TIERS_MAX);
         let mut tiers = Vec::new();
         for (name, table) in tables.in_order() {
@@ -92,11 +112,14 @@ impl Checker {
             let weight = self.tier_weight(name, table);
             let quantum = weight.zip(base).map(|(weight, base)| quantum(weight, base));
             self.stated_quantum(name, table, quantum);
+            let spot = Spot { section: Section::Tiers, name, table };
             tiers.push(Tier {
                 name: name.to_owned(),
                 weight: weight.unwrap_or(Weight::ONE),
                 queue_max: self.own_queue_max(Section::Tiers, name, table).unwrap_or(queue_max),
                 quantum_thousandths: quantum.unwrap_or_default(),
+                limits: self.limits(&spot, budgets),
+                tier_concurrency: self.tier_concurrency(&spot),
             });
         }
         tiers
@@ -142,14 +165,17 @@ impl Checker {
         self.read(&at, setting, allowed, |raw| schema::read_tier(raw, &names)).unwrap_or_default()
     }
 
-    fn overrides(&mut self, tables: &Tables) -> BTreeMap<String, Override> {
+    fn overrides(&mut self, tables: &Tables, budgets: &[&str]) -> BTreeMap<String, Override> {
         self.count(Section::Tenants, tables.len(), schema::OVERRIDES_MAX);
         let mut overrides = BTreeMap::new();
         for (name, table) in tables.in_order() {
             self.name(Section::Tenants, name, &table.place, &schema::TENANT_NAME);
+            let spot = Spot { section: Section::Tenants, name, table };
             let own = Override {
                 weight: self.own_weight(Section::Tenants, name, table),
                 queue_max: self.own_queue_max(Section::Tenants, name, table),
+                high_quota_eligible: self.high_quota_eligible(&spot),
+                limits: self.limits(&spot, budgets),
             };
             overrides.insert(name.to_owned(), own);
         }
@@ -170,7 +196,7 @@ impl Checker {
         costs
     }
 
-    fn name(&mut self, section: Section, name: &str, place: &Place, rule: &NameRule) {
+    pub(super) fn name(&mut self, section: Section, name: &str, place: &Place, rule: &NameRule) {
         if !rule.accepts(name) {
             let at = path(&[section.name(), name]);
             let value = format!("\"{name}\"");
@@ -179,7 +205,7 @@ impl Checker {
         }
     }
 
-    fn count(&mut self, section: Section, count: usize, max: usize) {
+    pub(super) fn count(&mut self, section: Section, count: usize, max: usize) {
         if count > max {
             let value = format!("{count} names");
             let allowed = format!("at most {max}");

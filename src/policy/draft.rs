@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::problem::Problem;
-use super::schema::{DEFAULT_TIERS, Key};
+use super::schema::{DEFAULT_TIERS, Key, Section};
 
 /// Where a setting was written; neither field is set for code and for defaults.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -21,6 +21,7 @@ pub(super) enum Raw {
     Integer(i128),
     Float(f64),
     Text(String),
+    Boolean(bool),
     /// A type that no setting has, by name.
     #[cfg(feature = "toml")]
     Other(&'static str),
@@ -33,6 +34,7 @@ impl Raw {
             Raw::Integer(_) => "an integer",
             Raw::Float(_) => "a float",
             Raw::Text(_) => "a string",
+            Raw::Boolean(_) => "a boolean",
             #[cfg(feature = "toml")]
             Raw::Other(kind) => kind,
         }
@@ -57,6 +59,7 @@ impl Setting {
             Raw::Integer(number) => number.to_string(),
             Raw::Float(number) => number.to_string(),
             Raw::Text(text) => format!("\"{text}\""),
+            Raw::Boolean(value) => value.to_string(),
             #[cfg(feature = "toml")]
             Raw::Other(kind) => (*kind).to_owned(),
         };
@@ -93,6 +96,15 @@ impl Tables {
         self.0.is_empty()
     }
 
+    /// The names, sorted.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Table> {
+        self.0.get(name)
+    }
+
     pub(super) fn in_order(&self) -> Vec<(&str, &Table)> {
         let mut tables: Vec<_> =
             self.0.iter().map(|(name, table)| (name.as_str(), table)).collect();
@@ -109,10 +121,22 @@ pub(super) struct Draft {
     pub(super) tiers: Tables,
     pub(super) tenants: Tables,
     pub(super) costs: BTreeMap<String, Setting>,
+    pub(super) budgets: Tables,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Draft {
+    /// The tables of a section that has tables by name.
+    #[cfg(feature = "toml")]
+    pub(super) fn tables(&mut self, section: Section) -> Option<&mut Tables> {
+        match section {
+            Section::Tiers => Some(&mut self.tiers),
+            Section::Tenants => Some(&mut self.tenants),
+            Section::Budgets => Some(&mut self.budgets),
+            Section::Engine | Section::Defaults | Section::Costs => None,
+        }
+    }
+
     /// Puts the default tiers in if nobody named any. Called before variables are applied, which
     /// may change single defaults, and again before the check.
     pub(super) fn ensure_tiers(&mut self) {

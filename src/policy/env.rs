@@ -62,26 +62,26 @@ fn apply_one(draft: &mut Draft, variable: &str, value: &str) -> Option<Problem> 
 enum Target {
     /// A key of `engine` or `defaults`.
     Plain(Section, Key),
-    /// A key of one tier or tenant.
+    /// A key of one tier, tenant or budget.
     Named(Section, String, Key),
     /// The cost of a kind.
     Cost(String),
 }
 
 impl Target {
-    fn find(draft: &Draft, rest: &str) -> Result<Target, Unknown> {
+    fn find(draft: &mut Draft, rest: &str) -> Result<Target, Unknown> {
         let (section, rest) = rest.split_once(SEPARATOR).unwrap_or((rest, ""));
         let section = Section::named(&section.to_lowercase())?;
         match section {
             Section::Engine | Section::Defaults => {
                 Ok(Target::Plain(section, section.key_named(&rest.to_lowercase())?))
             }
-            Section::Tiers | Section::Tenants => {
+            Section::Tiers | Section::Tenants | Section::Budgets => {
                 // A name may contain the separator, a key does not: the key is what comes last.
                 let (name, key) = rest.rsplit_once(SEPARATOR).unwrap_or(("", rest));
                 let key = section.key_named(&key.to_lowercase())?;
-                let tables = if section == Section::Tiers { &draft.tiers } else { &draft.tenants };
-                let known = tables.in_order().into_iter().map(|(name, _)| name);
+                let tables = draft.tables(section).map(|tables| tables.in_order());
+                let known = tables.into_iter().flatten().map(|(name, _)| name);
                 Ok(Target::Named(section, resolve(name, known)?, key))
             }
             Section::Costs => {
@@ -90,10 +90,12 @@ impl Target {
         }
     }
 
-    /// The name of a tier is text even if it looks like a number.
+    /// The name of a tier or of a budget is text even if it looks like a number.
     fn raw(&self, value: &str) -> Raw {
         match self {
-            Target::Plain(_, Key::Tier) => Raw::Text(value.to_owned()),
+            Target::Plain(_, Key::Tier) | Target::Named(_, _, Key::Budgets) => {
+                Raw::Text(value.to_owned())
+            }
             _ => number_or_text(value),
         }
     }
@@ -104,8 +106,7 @@ impl Target {
         let (table, key) = match self {
             Target::Plain(Section::Engine, key) => (&mut draft.engine, key),
             Target::Plain(_, key) => (&mut draft.defaults, key),
-            Target::Named(Section::Tiers, name, key) => (draft.tiers.entry(name, &place), key),
-            Target::Named(_, name, key) => (draft.tenants.entry(name, &place), key),
+            Target::Named(section, name, key) => (draft.tables(*section)?.entry(name, &place), key),
             Target::Cost(kind) => return draft.costs.insert(kind.clone(), setting),
         };
         table.settings.insert(*key, setting)

@@ -9,7 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::draft::{Draft, Place, Raw, Setting, Table};
+use super::draft::{Draft, Place, Raw, Setting};
 use super::problem::{Problem, path, printable};
 use super::schema::{Key, Section, Unknown};
 
@@ -93,7 +93,9 @@ impl<'t> Reader<'t> {
         match section {
             Section::Engine => self.draft.engine.settings = self.settings(&at, section, table),
             Section::Defaults => self.draft.defaults.settings = self.settings(&at, section, table),
-            Section::Tiers | Section::Tenants => self.named_tables(section, table),
+            Section::Tiers | Section::Tenants | Section::Budgets => {
+                self.named_tables(section, table);
+            }
             Section::Costs => self.draft.costs = self.costs(table),
         }
     }
@@ -104,14 +106,9 @@ impl<'t> Reader<'t> {
             let Some(table) = self.table(&at, name, value) else { continue };
             let settings = self.settings(&at, section, table);
             let place = self.place(name);
-            self.named_table(section, name.get_ref(), &place).settings = settings;
-        }
-    }
-
-    fn named_table(&mut self, section: Section, name: &str, place: &Place) -> &mut Table {
-        match section {
-            Section::Tenants => self.draft.tenants.entry(name, place),
-            _ => self.draft.tiers.entry(name, place),
+            if let Some(tables) = self.draft.tables(section) {
+                tables.entry(name.get_ref(), &place).settings = settings;
+            }
         }
     }
 
@@ -275,7 +272,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
             Raw::Integer(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
         }
         DeValue::Float(number) => Raw::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Boolean(_) => Raw::Other("a boolean"),
+        DeValue::Boolean(value) => Raw::Boolean(*value),
         DeValue::Datetime(_) => Raw::Other("a date"),
         DeValue::Array(_) => Raw::Other("an array"),
         DeValue::Table(_) => Raw::Other("a table"),

@@ -10,10 +10,13 @@
 //! strictly, and what is out of range is refused rather than taken for unset (C-23, T-Z14).
 //!
 //! Invariants of a `Policy` that exists: every number is in the range its getter states, tier names
-//! are unique, and the default tier is one of the tiers. Nothing here knows the engine.
+//! are unique, the default tier is one of the tiers, every budget that is named exists, and every
+//! percentage and minimum has an engine's concurrency to be a part of. Nothing here knows the engine.
 
 mod builder;
 mod check;
+mod check_quota;
+mod cross;
 mod draft;
 #[cfg(feature = "toml")]
 mod env;
@@ -21,9 +24,13 @@ mod env;
 mod file;
 mod model;
 mod problem;
+mod quota;
 mod schema;
+mod schema_quota;
 mod suggest;
+mod text;
 
 pub use builder::PolicyBuilder;
 pub use model::{KindCost, Override, Policy, Tier};
 pub use problem::{PolicyError, Problem};
+pub use quota::{Budget, BudgetLimit, Limits, Overload, Own, PriorityBands, Quota};

@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::builder::PolicyBuilder;
 #[cfg(feature = "toml")]
 use super::problem::PolicyError;
+use super::quota::{Budget, Limits, Overload, Own, PriorityBands, Quota};
 use super::{check, draft::Draft};
+use crate::limit::{Cap, Rate};
 use crate::units::{Cost, Weight};
 
 /// Holds the whole configuration of an engine; every value in it is in range.
@@ -31,6 +34,11 @@ pub struct Policy {
     pub(super) tiers: Vec<Tier>,
     pub(super) overrides: BTreeMap<String, Override>,
     pub(super) costs: BTreeMap<String, KindCost>,
+    pub(super) concurrency: Option<u32>,
+    pub(super) max_wait: Option<Duration>,
+    pub(super) priority_bands: PriorityBands,
+    pub(super) jitter: Duration,
+    pub(super) budgets: BTreeMap<String, Budget>,
 }
 
 impl Policy {
@@ -45,7 +53,9 @@ impl Policy {
     ///
     /// # Errors
     /// [`PolicyError`] with every problem of the text: syntax, unknown and repeated keys, values
-    /// out of range, a quantum that disagrees with its weight, a default tier that does not exist.
+    /// out of range, a quantum that disagrees with its weight, a default tier or a budget that does
+    /// not exist, minima above their maxima or, together, above the engine's concurrency, and limits
+    /// that nothing can reach because a tighter one stands above them.
     ///
     /// # Examples
     /// ```
@@ -158,6 +168,54 @@ impl Policy {
     pub fn cost_for(&self, kind: &str) -> Option<KindCost> {
         self.costs.get(kind).copied()
     }
+
+    /// Grants in flight in the whole engine, `0..=1_000_000`, where 0 means paused; `None` by
+    /// default: as many as workers take.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u32> {
+        self.concurrency
+    }
+
+    /// The longest time that any job waits, from its acceptance or due time until it expires, 1 ms
+    /// to 366 days; `None` by default.
+    #[must_use]
+    pub fn max_wait(&self) -> Option<Duration> {
+        self.max_wait
+    }
+
+    /// Where the four bands of priority begin; 3000, 6000 and 8000 by default.
+    #[must_use]
+    pub fn priority_bands(&self) -> PriorityBands {
+        self.priority_bands
+    }
+
+    /// The time over which parked lanes spread their return, up to 1 h; 0 by default.
+    #[must_use]
+    pub fn jitter(&self) -> Duration {
+        self.jitter
+    }
+
+    /// Every budget, by name; at most 10,000.
+    pub fn budgets(&self) -> impl Iterator<Item = &Budget> {
+        self.budgets.values()
+    }
+
+    /// Finds a budget by its exact name.
+    #[must_use]
+    pub fn budget(&self, name: &str) -> Option<&Budget> {
+        self.budgets.get(name)
+    }
+
+    /// What holds for a tenant of `tier` that has the settings `tenant` of its own.
+    #[must_use]
+    pub fn quota_for(&self, tier: &Tier, tenant: Option<&Override>) -> Quota {
+        let inherits = Limits::default();
+        let mut quota = tenant.map_or(&inherits, |own| &own.limits).over(&tier.limits);
+        quota.tier_concurrency = tier.tier_concurrency;
+        quota.max_wait = [self.max_wait, quota.max_wait].into_iter().flatten().min();
+        quota.high_quota_eligible = tenant.is_some_and(|own| own.high_quota_eligible);
+        quota
+    }
 }
 
 impl Default for Policy {
@@ -167,7 +225,7 @@ impl Default for Policy {
     }
 }
 
-/// Bundles a weight and a queue bound under a name.
+/// Bundles a weight, a queue bound and quotas under a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tier {
     pub(super) name: String,
@@ -175,6 +233,8 @@ pub struct Tier {
     pub(super) queue_max: u32,
     /// `weight x base_quantum` in thousandths of a cost unit, at most 10^12.
     pub(super) quantum_thousandths: u64,
+    pub(super) limits: Limits,
+    pub(super) tier_concurrency: Option<Cap>,
 }
 
 impl Tier {
@@ -203,16 +263,114 @@ impl Tier {
     pub fn quantum(&self) -> f64 {
         self.quantum_thousandths as f64 / 1_000.0
     }
+
+    /// Jobs or cost granted to each tenant in a time; `None` by default.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.limits.rate.stated().copied()
+    }
+
+    /// Grants in flight of each tenant, where 0 means paused; `None` by default.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<Cap> {
+        self.limits.concurrency.stated().copied()
+    }
+
+    /// Grants in flight that each tenant may have whatever others do; `None` by default.
+    #[must_use]
+    pub fn concurrency_min(&self) -> Option<Cap> {
+        self.limits.concurrency_min.stated().copied()
+    }
+
+    /// Grants in flight of each tenant once it is promoted; `None` by default, 100 in the preset
+    /// `workspaces`.
+    #[must_use]
+    pub fn concurrency_promoted(&self) -> Option<u32> {
+        self.limits.concurrency_promoted
+    }
+
+    /// Grants in flight of all tenants of the tier together, where 0 means paused; `None` by
+    /// default.
+    #[must_use]
+    pub fn tier_concurrency(&self) -> Option<Cap> {
+        self.tier_concurrency
+    }
+
+    /// The longest time a job waits; `None` by default. [`Policy::max_wait`] holds beside it.
+    #[must_use]
+    pub fn max_wait(&self) -> Option<Duration> {
+        self.limits.max_wait.stated().copied()
+    }
+
+    /// What a submission does when there is no room; [`Overload::Reject`] by default.
+    #[must_use]
+    pub fn overload(&self) -> Overload {
+        self.limits.overload.unwrap_or_default()
+    }
+
+    /// The budgets that every job of the tier draws on; none by default.
+    #[must_use]
+    pub fn budgets(&self) -> &[String] {
+        self.limits.budgets.stated().map_or(&[], Vec::as_slice)
+    }
 }
 
 /// Replaces single values of its tier for one tenant; `None` keeps the tier's.
 #[non_exhaustive]
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Override {
     /// The tenant's own share.
     pub weight: Option<Weight>,
     /// Jobs this tenant may have queued, `1..=1_048_576`.
     pub queue_max: Option<u32>,
+    /// Whether the tenant may be promoted to the larger bound of its tier.
+    pub high_quota_eligible: bool,
+    pub(super) limits: Limits,
+}
+
+impl Override {
+    /// Jobs or cost granted in a time.
+    #[must_use]
+    pub fn rate(&self) -> Own<Rate> {
+        self.limits.rate
+    }
+
+    /// Grants in flight; 0 means paused.
+    #[must_use]
+    pub fn concurrency(&self) -> Own<Cap> {
+        self.limits.concurrency
+    }
+
+    /// Grants in flight that the tenant may have whatever others do.
+    #[must_use]
+    pub fn concurrency_min(&self) -> Own<Cap> {
+        self.limits.concurrency_min
+    }
+
+    /// Grants in flight once it is promoted. A tenant that states its own concurrency does not
+    /// inherit its tier's.
+    #[must_use]
+    pub fn concurrency_promoted(&self) -> Option<u32> {
+        self.limits.concurrency_promoted
+    }
+
+    /// The longest time a job waits.
+    #[must_use]
+    pub fn max_wait(&self) -> Own<Duration> {
+        self.limits.max_wait
+    }
+
+    /// What a submission does when there is no room.
+    #[must_use]
+    pub fn overload(&self) -> Option<Overload> {
+        self.limits.overload
+    }
+
+    /// The budgets that every job draws on, in place of the tier's.
+    #[must_use]
+    pub fn budgets(&self) -> &Own<Vec<String>> {
+        &self.limits.budgets
+    }
 }
 
 /// Says what a job of one kind costs.
@@ -249,6 +407,12 @@ mod tests {
         ];
         assert_eq!(tiers, expected);
         assert_eq!((policy.overrides().count(), policy.costs().count()), (0, 0));
+        assert_eq!((policy.concurrency(), policy.max_wait()), (None, None));
+        assert_eq!((policy.jitter(), policy.budgets().count()), (Duration::ZERO, 0));
+        assert_eq!(policy.priority_bands().thresholds(), [3_000, 6_000, 8_000]);
+        for tier in policy.tiers() {
+            assert_eq!(policy.quota_for(tier, None), Quota::default());
+        }
     }
 
     #[test]

@@ -15,6 +15,20 @@ pub(super) enum Key {
     Tier,
     Weight,
     Quantum,
+    Concurrency,
+    ConcurrencyMin,
+    ConcurrencyPromoted,
+    TierConcurrency,
+    MaxWait,
+    PriorityBands,
+    Jitter,
+    Rate,
+    Overload,
+    Budgets,
+    HighQuotaEligible,
+    Hard,
+    Soft,
+    Reset,
 }
 
 impl Key {
@@ -26,6 +40,20 @@ impl Key {
             Key::Tier => "tier",
             Key::Weight => "weight",
             Key::Quantum => "quantum",
+            Key::Concurrency => "concurrency",
+            Key::ConcurrencyMin => "concurrency_min",
+            Key::ConcurrencyPromoted => "concurrency_promoted",
+            Key::TierConcurrency => "tier_concurrency",
+            Key::MaxWait => "max_wait",
+            Key::PriorityBands => "priority_bands",
+            Key::Jitter => "jitter",
+            Key::Rate => "rate",
+            Key::Overload => "overload",
+            Key::Budgets => "budgets",
+            Key::HighQuotaEligible => "high_quota_eligible",
+            Key::Hard => "hard",
+            Key::Soft => "soft",
+            Key::Reset => "reset",
         }
     }
 }
@@ -38,6 +66,7 @@ pub(super) enum Section {
     Tiers,
     Tenants,
     Costs,
+    Budgets,
 }
 
 impl Section {
@@ -48,23 +77,62 @@ impl Section {
             Section::Tiers => "tiers",
             Section::Tenants => "tenants",
             Section::Costs => "costs",
+            Section::Budgets => "budgets",
         }
     }
 }
 
 #[cfg(feature = "toml")]
 impl Section {
-    pub(super) const ALL: [Section; 5] =
-        [Section::Engine, Section::Defaults, Section::Tiers, Section::Tenants, Section::Costs];
+    pub(super) const ALL: [Section; 6] = [
+        Section::Engine,
+        Section::Defaults,
+        Section::Tiers,
+        Section::Tenants,
+        Section::Costs,
+        Section::Budgets,
+    ];
 
     /// The keys of the section, or of each named table in it; costs have kinds in place of keys.
     pub(super) const fn keys(self) -> &'static [Key] {
         match self {
-            Section::Engine => &[Key::QueueMax, Key::TenantsMax, Key::BaseQuantum],
+            Section::Engine => &[
+                Key::QueueMax,
+                Key::TenantsMax,
+                Key::BaseQuantum,
+                Key::Concurrency,
+                Key::MaxWait,
+                Key::PriorityBands,
+                Key::Jitter,
+            ],
             Section::Defaults => &[Key::QueueMax, Key::Tier],
-            Section::Tiers => &[Key::Weight, Key::QueueMax, Key::Quantum],
-            Section::Tenants => &[Key::Weight, Key::QueueMax],
+            Section::Tiers => &[
+                Key::Weight,
+                Key::QueueMax,
+                Key::Quantum,
+                Key::Rate,
+                Key::Concurrency,
+                Key::ConcurrencyMin,
+                Key::ConcurrencyPromoted,
+                Key::TierConcurrency,
+                Key::MaxWait,
+                Key::Overload,
+                Key::Budgets,
+            ],
+            Section::Tenants => &[
+                Key::Weight,
+                Key::QueueMax,
+                Key::Rate,
+                Key::Concurrency,
+                Key::ConcurrencyMin,
+                Key::ConcurrencyPromoted,
+                Key::MaxWait,
+                Key::Overload,
+                Key::Budgets,
+                Key::HighQuotaEligible,
+            ],
             Section::Costs => &[],
+            Section::Budgets => &[Key::Hard, Key::Soft, Key::Reset],
         }
     }
 
@@ -149,6 +217,10 @@ pub(super) const COST_ALLOWED: &str = "1..=1000000 or \"size\"";
 pub(super) const WEIGHT_ALLOWED: &str = "0.01..=1000 in steps of 0.001";
 
 impl Range {
+    pub(super) const fn new(min: u32, max: u32, default: u32, about: &'static str) -> Range {
+        Range { min, max, default, about }
+    }
+
     pub(super) fn allowed(&self) -> String {
         format!("{}..={}", self.min, self.max)
     }
@@ -165,22 +237,41 @@ impl Range {
 /// What a name may look like.
 pub(super) struct NameRule {
     bytes_max: usize,
-    /// Only `a-z`, `0-9`, `_` and `-`, so that the name is safe in metrics and variables.
-    plain: bool,
+    letters: Letters,
 }
 
-pub(super) const TIER_NAME: NameRule = NameRule { bytes_max: 64, plain: true };
-pub(super) const TENANT_NAME: NameRule = NameRule { bytes_max: 256, plain: false };
-pub(super) const KIND_NAME: NameRule = NameRule { bytes_max: 64, plain: false };
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    Any,
+    /// `a-z`, `0-9`, `_` and `-`, so that the name is safe in metrics and variables.
+    Plain,
+    /// The same and `.`; the name can stand in a list.
+    Dotted,
+}
+
+pub(super) const TIER_NAME: NameRule = NameRule { bytes_max: 64, letters: Letters::Plain };
+pub(super) const TENANT_NAME: NameRule = NameRule { bytes_max: 256, letters: Letters::Any };
+pub(super) const KIND_NAME: NameRule = NameRule { bytes_max: 64, letters: Letters::Any };
+/// Budgets and their dimensions.
+pub(super) const DOTTED_NAME: NameRule = NameRule { bytes_max: 64, letters: Letters::Dotted };
 
 impl NameRule {
     pub(super) fn accepts(&self, name: &str) -> bool {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-        (1..=self.bytes_max).contains(&name.len()) && (!self.plain || name.bytes().all(plain))
+        let fits = |b: u8| match self.letters {
+            Letters::Any => true,
+            Letters::Plain => plain(b),
+            Letters::Dotted => plain(b) || b == b'.',
+        };
+        (1..=self.bytes_max).contains(&name.len()) && name.bytes().all(fits)
     }
 
     pub(super) fn allowed(&self) -> String {
-        let letters = if self.plain { " of a-z, 0-9, _ and -" } else { "" };
+        let letters = match self.letters {
+            Letters::Any => "",
+            Letters::Plain => " of a-z, 0-9, _ and -",
+            Letters::Dotted => " of a-z, 0-9, _, . and -",
+        };
         format!("names of 1..={} bytes{letters}", self.bytes_max)
     }
 
@@ -336,5 +427,7 @@ mod tests {
         assert!(TENANT_NAME.accepts("Zoë's shop"));
         assert!(!TENANT_NAME.accepts(&"ü".repeat(129)));
         assert!(!KIND_NAME.accepts(""));
+        assert!(DOTTED_NAME.accepts("tokens.in-1_a"));
+        assert!(!TIER_NAME.accepts("a.b") && !DOTTED_NAME.accepts("a,b"));
     }
 }

@@ -1,0 +1,342 @@
+//! What the limits of a policy mean to each other: minima that do not fit, limits that nothing can
+//! reach, percentages of nothing.
+//!
+//! Tenants come to a tier at run time, so only what holds for every tenant is a problem here. Each
+//! tier's minimum counts once, and so does each tenant's own; how many tenants share a tier's is
+//! not known. Where more of them are active than fit, the minima are scaled down at run time.
+//!
+//! A bound of 0 pauses, which is always allowed: it makes no other limit unreachable, so that a
+//! tenant, a tier or the engine can be paused by one variable.
+
+use std::time::Duration;
+
+use super::draft::{Draft, Setting, Table};
+use super::model::{KindCost, Policy};
+use super::problem::{Problem, path};
+use super::quota::{Limits, Own};
+use super::schema::{Key, Section};
+use super::schema_quota::is_none;
+use super::text::show_duration;
+use crate::limit::{Cap, Rate, Unit};
+
+/// Minima that the problem of their sum names.
+const NAMED_MAX: usize = 3;
+
+/// Lists what is wrong between values that are right by themselves.
+pub(super) fn problems(draft: &Draft, policy: &Policy) -> Vec<Problem> {
+    let mut cross = Cross {
+        capacity: Capacity::of(draft, policy),
+        max_wait: policy.max_wait,
+        minima: Vec::new(),
+        problems: Vec::new(),
+    };
+    cross.tiers(draft, policy);
+    cross.tenants(draft, policy);
+    cross.sum_of_minima(draft);
+    cross.budgets(draft, policy);
+    cross.kinds(draft, policy);
+    cross.problems
+}
+
+/// What is known of the engine's concurrency.
+#[derive(Clone, Copy, PartialEq)]
+enum Capacity {
+    /// It was written and refused: nothing can be said that depends on it.
+    Refused,
+    Unstated,
+    Grants(u32),
+}
+
+impl Capacity {
+    fn of(draft: &Draft, policy: &Policy) -> Capacity {
+        let setting = draft.engine.settings.get(&Key::Concurrency);
+        match (policy.concurrency, setting) {
+            (Some(grants), _) => Capacity::Grants(grants),
+            (None, Some(setting)) if !is_none(&setting.raw) => Capacity::Refused,
+            (None, _) => Capacity::Unstated,
+        }
+    }
+
+    fn grants(self) -> Option<u32> {
+        match self {
+            Capacity::Grants(grants) => Some(grants),
+            Capacity::Refused | Capacity::Unstated => None,
+        }
+    }
+}
+
+/// A tier or a tenant, and what it says.
+struct Subject<'a> {
+    section: Section,
+    name: &'a str,
+    table: &'a Table,
+    limits: &'a Limits,
+}
+
+impl Subject<'_> {
+    fn setting(&self, key: Key) -> Option<&Setting> {
+        self.table.settings.get(&key)
+    }
+}
+
+/// A bound in grants that stands above another limit.
+#[derive(Clone)]
+struct Bound {
+    grants: u32,
+    /// In words, such as `engine.concurrency is 10`.
+    says: String,
+}
+
+impl Bound {
+    /// A bound that is stated and does not pause.
+    fn new(grants: Option<u32>, name: &str) -> Option<Bound> {
+        let grants = grants.filter(|grants| *grants > 0)?;
+        Some(Bound { grants, says: format!("{name} is {grants}") })
+    }
+}
+
+fn tightest(bounds: &[Option<Bound>]) -> Option<&Bound> {
+    bounds.iter().flatten().min_by_key(|bound| bound.grants)
+}
+
+struct Cross {
+    capacity: Capacity,
+    /// The engine's.
+    max_wait: Option<Duration>,
+    /// Paths of minima that are right by themselves, with their grants.
+    minima: Vec<(String, u32)>,
+    problems: Vec<Problem>,
+}
+
+impl Cross {
+    fn tiers(&mut self, draft: &Draft, policy: &Policy) {
+        for tier in &policy.tiers {
+            let Some(table) = draft.tiers.get(&tier.name) else { continue };
+            let (section, limits) = (Section::Tiers, &tier.limits);
+            let subject = Subject { section, name: &tier.name, table, limits };
+            let engine = Bound::new(self.capacity.grants(), "engine.concurrency");
+            self.cap(&subject, Key::TierConcurrency, tier.tier_concurrency, &[engine.clone()]);
+            let whole = Bound::new(self.grants(tier.tier_concurrency), "tier_concurrency");
+            let above = [whole, engine];
+            self.subject(&subject, &above);
+            let own = self.grants(limits.concurrency.stated().copied());
+            let applies = subject.setting(Key::Concurrency).is_some();
+            self.promoted(&subject, own, applies, &above);
+        }
+    }
+
+    fn tenants(&mut self, draft: &Draft, policy: &Policy) {
+        let above = Above::of(self, policy);
+        let in_tiers = draft.tiers.in_order();
+        let any_tier = in_tiers.iter().any(|(_, t)| t.settings.contains_key(&Key::Concurrency));
+        for (name, own) in &policy.overrides {
+            let Some(table) = draft.tenants.get(name) else { continue };
+            let limits = &own.limits;
+            let subject = Subject { section: Section::Tenants, name, table, limits };
+            let engine = Bound::new(self.capacity.grants(), "engine.concurrency");
+            let inherits = limits.concurrency == Own::Inherit;
+            let inherited = above.concurrency.clone().filter(|_| inherits);
+            let shared = [above.tier_concurrency.clone(), engine];
+            self.subject(&subject, &[&[inherited], &shared[..]].concat());
+            let stated = subject.setting(Key::Concurrency).is_some();
+            let grants = match limits.concurrency {
+                Own::Is(cap) => self.grants(Some(cap)),
+                Own::Inherit if !stated => above.least_concurrency,
+                Own::Inherit | Own::Lift => None,
+            };
+            let lifted = limits.concurrency == Own::Lift;
+            self.promoted(&subject, grants, !lifted && (stated || any_tier), &shared);
+        }
+    }
+
+    fn grants(&self, cap: Option<Cap>) -> Option<u32> {
+        cap.and_then(|cap| cap.grants(self.capacity.grants()))
+    }
+
+    /// Checks what tiers and tenants have in common, under the bounds that stand above them.
+    fn subject(&mut self, subject: &Subject<'_>, above: &[Option<Bound>]) {
+        let own = subject.limits.concurrency.stated().copied();
+        self.cap(subject, Key::Concurrency, own, above);
+        self.minimum(subject, self.grants(own), above);
+        let wait = subject.limits.max_wait.stated();
+        if let Some(engine) = self.max_wait.filter(|max| wait.is_some_and(|wait| wait > max)) {
+            let most = show_duration(engine);
+            let hint = format!("unreachable: engine.max_wait is {most}");
+            self.refuse(subject, Key::MaxWait, format!("at most \"{most}\""), hint);
+        }
+    }
+
+    fn cap(&mut self, subject: &Subject<'_>, key: Key, cap: Option<Cap>, above: &[Option<Bound>]) {
+        let is_share = matches!(cap, Some(Cap::Percent(1..)));
+        if is_share && self.capacity == Capacity::Unstated {
+            let hint = "a percentage is a part of engine.concurrency: state that too";
+            self.refuse(subject, key, "a number of grants", hint);
+            return;
+        }
+        if let Some((grants, bound)) = self.grants(cap).zip(tightest(above)) {
+            if grants > bound.grants {
+                let hint = format!("unreachable: {}", bound.says);
+                self.refuse(subject, key, format!("at most {}", bound.grants), hint);
+            }
+        }
+    }
+
+    fn minimum(&mut self, subject: &Subject<'_>, own: Option<u32>, above: &[Option<Bound>]) {
+        let Some(cap) = subject.limits.concurrency_min.stated().copied() else { return };
+        let key = Key::ConcurrencyMin;
+        if self.capacity == Capacity::Unstated {
+            let hint = "a minimum is a part of engine.concurrency: state that too";
+            self.refuse(subject, key, "nothing without engine.concurrency", hint);
+            return;
+        }
+        let Some(grants) = self.grants(Some(cap)) else { return };
+        let mut bounds = above.to_vec();
+        bounds.push(Bound::new(own, "concurrency"));
+        match tightest(&bounds) {
+            Some(bound) if grants > bound.grants => {
+                let hint = format!("a minimum above its maximum: {}", bound.says);
+                self.refuse(subject, key, format!("at most {}", bound.grants), hint);
+            }
+            _ => {
+                let at = path(&[subject.section.name(), subject.name, key.name()]);
+                self.minima.push((at, grants));
+            }
+        }
+    }
+
+    /// Checks a stated promoted bound against the ordinary one, `own`; `applies` says whether there
+    /// is an ordinary one at all.
+    fn promoted(
+        &mut self,
+        subject: &Subject<'_>,
+        own: Option<u32>,
+        applies: bool,
+        above: &[Option<Bound>],
+    ) {
+        let key = Key::ConcurrencyPromoted;
+        let stated = subject.limits.concurrency_promoted.filter(|_| subject.setting(key).is_some());
+        let Some(promoted) = stated else { return };
+        if !applies {
+            let hint = "without concurrency there is nothing to be promoted from";
+            self.refuse(subject, key, "only beside concurrency", hint);
+            return;
+        }
+        if let Some(own) = own.filter(|own| promoted < *own) {
+            let hint = format!("a promotion never lowers: concurrency is {own}");
+            self.refuse(subject, key, format!("at least {own}"), hint);
+        }
+        self.cap(subject, key, Some(Cap::Grants(promoted)), above);
+    }
+
+    fn refuse(
+        &mut self,
+        subject: &Subject<'_>,
+        key: Key,
+        allowed: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let Some(setting) = subject.setting(key) else { return };
+        let at = path(&[subject.section.name(), subject.name, key.name()]);
+        let value = Some(setting.written.as_str());
+        self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+    }
+
+    fn sum_of_minima(&mut self, draft: &Draft) {
+        let sum: u64 = self.minima.iter().map(|(_, grants)| u64::from(*grants)).sum();
+        let capacity = self.capacity.grants().filter(|capacity| *capacity > 0);
+        let (Some(capacity), Some(setting)) =
+            (capacity, draft.engine.settings.get(&Key::Concurrency))
+        else {
+            return;
+        };
+        if sum <= u64::from(capacity) {
+            return;
+        }
+        self.minima.sort_by_key(|(_, grants)| std::cmp::Reverse(*grants));
+        let named = self.minima.iter().take(NAMED_MAX);
+        let largest: Vec<String> = named.map(|(at, grants)| format!("{at} {grants}")).collect();
+        let hint = format!(
+            "the minima of tiers and tenants are {sum} together; the largest: {}",
+            largest.join(", ")
+        );
+        let at = path(&[Section::Engine.name(), Key::Concurrency.name()]);
+        let value = Some(setting.written.as_str());
+        let allowed = format!("at least {sum}");
+        self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+    }
+
+    fn budgets(&mut self, draft: &Draft, policy: &Policy) {
+        for budget in policy.budgets.values() {
+            let table = draft.budgets.get(&budget.name);
+            let Some(setting) = table.and_then(|table| table.settings.get(&Key::Soft)) else {
+                continue;
+            };
+            for limit in &budget.limits {
+                let (Some(soft), Some(hard)) = (limit.soft, limit.hard) else { continue };
+                if soft > hard {
+                    let at = path(&[Section::Budgets.name(), &budget.name, Key::Soft.name()]);
+                    let value = Some(setting.written.as_str());
+                    let allowed = format!("{} at most {hard}", limit.dimension);
+                    let hint = format!("unreachable: the hard limit {hard} comes before {soft}");
+                    self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+                }
+            }
+        }
+    }
+
+    /// Finds kinds of jobs so dear that nobody's rate ever lets them go.
+    fn kinds(&mut self, draft: &Draft, policy: &Policy) {
+        let Some(widest) = widest_rate(policy) else { return };
+        for (kind, cost) in &policy.costs {
+            let KindCost::Fixed(cost) = cost else { continue };
+            let Some(setting) = draft.costs.get(kind) else { continue };
+            if u64::from(cost.get()) > widest {
+                let at = path(&[Section::Costs.name(), kind]);
+                let value = Some(setting.written.as_str());
+                let allowed = format!("at most {widest}");
+                let hint = format!("no tenant could run it: the widest rate is {widest} at once");
+                self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+            }
+        }
+    }
+}
+
+/// The most cost that any tenant's rate lets go at once; `None` when some tenant's does not say.
+fn widest_rate(policy: &Policy) -> Option<u64> {
+    let cost = |rate: &Rate| (rate.unit() == Unit::Cost).then(|| rate.widest());
+    let tiers = policy.tiers.iter().map(|tier| tier.limits.rate.stated().and_then(cost));
+    let tenants = policy.overrides.values().filter(|own| own.limits.rate != Own::Inherit);
+    let tenants = tenants.map(|own| own.limits.rate.stated().and_then(cost));
+    let widest: Option<Vec<u64>> = tiers.chain(tenants).collect();
+    widest?.into_iter().max()
+}
+
+/// What stands above a tenant whatever its tier: a bound that every tier has, at its loosest.
+struct Above {
+    concurrency: Option<Bound>,
+    tier_concurrency: Option<Bound>,
+    /// The smallest that a tier has.
+    least_concurrency: Option<u32>,
+}
+
+impl Above {
+    fn of(cross: &Cross, policy: &Policy) -> Above {
+        let each = |cap: fn(&super::model::Tier) -> Option<Cap>| {
+            policy.tiers.iter().map(move |tier| cross.grants(cap(tier))).collect::<Vec<_>>()
+        };
+        let concurrency = each(|tier| tier.concurrency());
+        let tier_concurrency = each(|tier| tier.tier_concurrency());
+        Above {
+            least_concurrency: concurrency.iter().flatten().copied().min(),
+            concurrency: loosest(&concurrency, "the largest concurrency of a tier"),
+            tier_concurrency: loosest(&tier_concurrency, "the largest tier_concurrency"),
+        }
+    }
+}
+
+/// The loosest of the tiers' bounds, if every tier has one and none is paused.
+fn loosest(bounds: &[Option<u32>], name: &str) -> Option<Bound> {
+    let all: Option<Vec<u32>> = bounds.iter().copied().collect();
+    let all = all.filter(|all| !all.contains(&0))?;
+    Bound::new(all.into_iter().max(), name)
+}
