@@ -27,6 +27,7 @@ pub(super) fn problems(draft: &Draft, policy: &Policy) -> Vec<Problem> {
     let mut cross = Cross {
         capacity: Capacity::of(draft, policy),
         max_wait: policy.max_wait,
+        any_concurrency: false,
         minima: Vec::new(),
         problems: Vec::new(),
     };
@@ -77,6 +78,11 @@ impl Subject<'_> {
     fn setting(&self, key: Key) -> Option<&Setting> {
         self.table.settings.get(&key)
     }
+
+    /// Whether it says a concurrency, even one that was refused.
+    fn has_concurrency(&self) -> bool {
+        self.setting(Key::Concurrency).is_some() && self.limits.concurrency != Own::Lift
+    }
 }
 
 /// A bound in grants that stands above another limit.
@@ -103,6 +109,8 @@ struct Cross {
     capacity: Capacity,
     /// The engine's.
     max_wait: Option<Duration>,
+    /// Whether some tier says a concurrency.
+    any_concurrency: bool,
     /// Paths of minima that are right by themselves, with their grants.
     minima: Vec<(String, u32)>,
     problems: Vec<Problem>,
@@ -115,37 +123,39 @@ impl Cross {
             let (section, limits) = (Section::Tiers, &tier.limits);
             let subject = Subject { section, name: &tier.name, table, limits };
             let engine = Bound::new(self.capacity.grants(), "engine.concurrency");
-            self.cap(&subject, Key::TierConcurrency, tier.tier_concurrency, &[engine.clone()]);
+            self.cap(
+                &subject,
+                Key::TierConcurrency,
+                tier.tier_concurrency,
+                std::slice::from_ref(&engine),
+            );
             let whole = Bound::new(self.grants(tier.tier_concurrency), "tier_concurrency");
             let above = [whole, engine];
             self.subject(&subject, &above);
             let own = self.grants(limits.concurrency.stated().copied());
-            let applies = subject.setting(Key::Concurrency).is_some();
-            self.promoted(&subject, own, applies, &above);
+            self.promoted(&subject, own, subject.has_concurrency(), &above);
+            self.any_concurrency |= subject.has_concurrency();
         }
     }
 
     fn tenants(&mut self, draft: &Draft, policy: &Policy) {
         let above = Above::of(self, policy);
-        let in_tiers = draft.tiers.in_order();
-        let any_tier = in_tiers.iter().any(|(_, t)| t.settings.contains_key(&Key::Concurrency));
         for (name, own) in &policy.overrides {
             let Some(table) = draft.tenants.get(name) else { continue };
             let limits = &own.limits;
             let subject = Subject { section: Section::Tenants, name, table, limits };
             let engine = Bound::new(self.capacity.grants(), "engine.concurrency");
-            let inherits = limits.concurrency == Own::Inherit;
+            let inherits = subject.setting(Key::Concurrency).is_none();
             let inherited = above.concurrency.clone().filter(|_| inherits);
             let shared = [above.tier_concurrency.clone(), engine];
             self.subject(&subject, &[&[inherited], &shared[..]].concat());
-            let stated = subject.setting(Key::Concurrency).is_some();
-            let grants = match limits.concurrency {
-                Own::Is(cap) => self.grants(Some(cap)),
-                Own::Inherit if !stated => above.least_concurrency,
-                Own::Inherit | Own::Lift => None,
-            };
-            let lifted = limits.concurrency == Own::Lift;
-            self.promoted(&subject, grants, !lifted && (stated || any_tier), &shared);
+            if inherits {
+                let applies = self.any_concurrency;
+                self.promoted(&subject, above.least_concurrency, applies, &shared);
+            } else {
+                let own = self.grants(limits.concurrency.stated().copied());
+                self.promoted(&subject, own, subject.has_concurrency(), &shared);
+            }
         }
     }
 
@@ -339,4 +349,220 @@ fn loosest(bounds: &[Option<u32>], name: &str) -> Option<Bound> {
     let all: Option<Vec<u32>> = bounds.iter().copied().collect();
     let all = all.filter(|all| !all.contains(&0))?;
     Bound::new(all.into_iter().max(), name)
+}
+
+#[cfg(all(test, feature = "toml"))]
+mod tests {
+    use crate::policy::Policy;
+
+    const TIERS: &str = "[tiers.starter]\nweight = 1\n";
+
+    fn refused(text: &str) -> Vec<String> {
+        let error = Policy::from_toml(text).expect_err(text);
+        error.problems().iter().map(ToString::to_string).collect()
+    }
+
+    /// Holds a text to its only problem, and to having none once `bad` is `good`.
+    #[track_caller]
+    fn only(text: &str, bad: &str, good: &str, problem: &str) {
+        let text = text.replace("TIER", TIERS);
+        let found = refused(&text.replace("?", bad));
+        assert_eq!(found, [problem], "{text}");
+        if let Err(error) = Policy::from_toml(&text.replace("?", good)) {
+            panic!("{good}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_above_a_tighter_one_is_unreachable() {
+        only(
+            "[engine]\nconcurrency = 50\nTIER concurrency = ?",
+            "51",
+            "50",
+            "line 5: tiers.starter.concurrency = 51: allowed at most 50 \
+             (hint: unreachable: engine.concurrency is 50)",
+        );
+        only(
+            "[engine]\nconcurrency = 50\nTIER tier_concurrency = '20%'\nconcurrency = ?",
+            "11",
+            "'20%'",
+            "line 6: tiers.starter.concurrency = 11: allowed at most 10 \
+             (hint: unreachable: tier_concurrency is 10)",
+        );
+        only(
+            "[engine]\nconcurrency = 50\nTIER tier_concurrency = ?",
+            "60",
+            "'100%'",
+            "line 5: tiers.starter.tier_concurrency = 60: allowed at most 50 \
+             (hint: unreachable: engine.concurrency is 50)",
+        );
+        only(
+            "[engine]\nmax_wait = '1min'\n[tenants.a]\nmax_wait = '?'",
+            "61s",
+            "60s",
+            "line 4: tenants.a.max_wait = '61s': allowed at most \"60s\" \
+             (hint: unreachable: engine.max_wait is 60s)",
+        );
+        only(
+            "TIER tier_concurrency = 5\n[tenants.a]\nconcurrency = ?",
+            "6",
+            "5",
+            "line 5: tenants.a.concurrency = 6: allowed at most 5 \
+             (hint: unreachable: the largest tier_concurrency is 5)",
+        );
+    }
+
+    #[test]
+    fn a_tenant_may_be_in_any_tier() {
+        let text = "[tiers.starter]\nweight = 1\ntier_concurrency = 5\n[tiers.b]\nweight = 1\n\
+                    [tenants.a]\nconcurrency = 6\n";
+        assert!(Policy::from_toml(text).is_ok(), "tier b has no bound");
+        let both = text.replace("[tenants", "tier_concurrency = 4\n[tenants");
+        assert_eq!(refused(&both).len(), 1);
+    }
+
+    #[test]
+    fn a_minimum_needs_a_capacity_and_stays_below_its_maximum() {
+        only(
+            "?\nTIER concurrency_min = 5",
+            "",
+            "[engine]\nconcurrency = 5",
+            "line 4: tiers.starter.concurrency_min = 5: allowed nothing without \
+             engine.concurrency (hint: a minimum is a part of engine.concurrency: state that too)",
+        );
+        only(
+            "[engine]\nconcurrency = 50\n[tenants.a]\nconcurrency = 4\nconcurrency_min = ?",
+            "'10%'",
+            "'8%'",
+            "line 5: tenants.a.concurrency_min = '10%': allowed at most 4 \
+             (hint: a minimum above its maximum: concurrency is 4)",
+        );
+        only(
+            "[engine]\nconcurrency = 50\nTIER concurrency = 4\n[tenants.a]\nconcurrency_min = ?",
+            "5",
+            "4",
+            "line 7: tenants.a.concurrency_min = 5: allowed at most 4 \
+             (hint: a minimum above its maximum: the largest concurrency of a tier is 4)",
+        );
+    }
+
+    #[test]
+    fn the_minima_that_are_known_fit_the_engine() {
+        let text = "[tiers.starter]\nweight = 1\nconcurrency_min = 10\n[tiers.b]\nweight = 1\n\
+                    concurrency_min = '25%'\n[tenants.a]\nconcurrency_min = 20\n\
+                    [tenants.b]\nconcurrency_min = 1\n[engine]\nconcurrency = ?\n";
+        only(
+            text,
+            "40",
+            "42",
+            "line 12: engine.concurrency = 40: allowed at least 41 (hint: the minima of tiers and \
+             tenants are 41 together; the largest: tenants.a.concurrency_min 20, \
+             tiers.starter.concurrency_min 10, tiers.b.concurrency_min 10)",
+        );
+    }
+
+    #[test]
+    fn a_percentage_needs_something_to_be_a_part_of() {
+        for key in ["concurrency", "tier_concurrency"] {
+            only(
+                &format!("TIER {key} = ?"),
+                "'50%'",
+                "'0%'",
+                &format!(
+                    "line 3: tiers.starter.{key} = '50%': allowed a number of grants (hint: a \
+                     percentage is a part of engine.concurrency: state that too)"
+                ),
+            );
+        }
+    }
+
+    // B-2
+    #[test]
+    fn a_promotion_never_lowers() {
+        only(
+            "TIER concurrency = 'workspaces'\nconcurrency_promoted = ?",
+            "63",
+            "64",
+            "line 4: tiers.starter.concurrency_promoted = 63: allowed at least 64 \
+             (hint: a promotion never lowers: concurrency is 64)",
+        );
+        only(
+            "TIER ?concurrency_promoted = 9",
+            "",
+            "concurrency = 9\n",
+            "line 3: tiers.starter.concurrency_promoted = 9: allowed only beside concurrency \
+             (hint: without concurrency there is nothing to be promoted from)",
+        );
+        only(
+            "TIER concurrency = 8\n[tenants.a]\nconcurrency_promoted = ?",
+            "7",
+            "8",
+            "line 5: tenants.a.concurrency_promoted = 7: allowed at least 8 \
+             (hint: a promotion never lowers: concurrency is 8)",
+        );
+        only(
+            "[engine]\nconcurrency = 80\nTIER concurrency = 'workspaces'\nconcurrency_promoted = ?",
+            "81",
+            "80",
+            "line 6: tiers.starter.concurrency_promoted = 81: allowed at most 80 \
+             (hint: unreachable: engine.concurrency is 80)",
+        );
+    }
+
+    #[test]
+    fn a_soft_limit_is_at_most_its_hard_one() {
+        only(
+            "[budgets.org]\nhard = 'usd 5, mb 7'\nsoft = 'mb ?, s 9'",
+            "8",
+            "7",
+            "line 3: budgets.org.soft = 'mb 8, s 9': allowed mb at most 7 \
+             (hint: unreachable: the hard limit 7 comes before 8)",
+        );
+    }
+
+    #[test]
+    fn a_kind_of_job_fits_through_somebodys_rate() {
+        let text = "[costs]\nbig = ?\nTIER rate = '9 cost per 1s smooth burst 5'\n";
+        only(
+            text,
+            "6",
+            "5",
+            "line 2: costs.big = 6: allowed at most 5 \
+             (hint: no tenant could run it: the widest rate is 5 at once)",
+        );
+        let wide = text.replace("?", "6").replace("TIER", TIERS);
+        for rate in ["none", "1 jobs per 1s", "6 cost per 1s"] {
+            let other = format!("{wide}[tenants.a]\nrate = '{rate}'\n");
+            assert!(Policy::from_toml(&other).is_ok(), "{rate}");
+        }
+    }
+
+    #[test]
+    fn whatever_else_is_said_everything_can_be_paused() {
+        let text = "[engine]\nconcurrency = 50\n[tiers.starter]\nweight = 1\nconcurrency = 20\n\
+                    concurrency_min = 5\ntier_concurrency = 40\nconcurrency_promoted = 30\n\
+                    [tenants.a]\nconcurrency = 30\nconcurrency_min = '10%'\n";
+        let keys = [
+            "ENGINE__CONCURRENCY",
+            "TIERS__STARTER__CONCURRENCY",
+            "TIERS__STARTER__TIER_CONCURRENCY",
+            "TENANTS__A__CONCURRENCY",
+        ];
+        for key in keys {
+            let vars = [(format!("FAIRLANE__{key}"), "0".to_owned())];
+            if let Err(error) = Policy::from_toml_with_env(text, vars) {
+                panic!("{key}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_refused_leads_to_no_second_problem() {
+        let text = "[engine]\nconcurrency = 'x'\n[tiers.starter]\nweight = 1\n\
+                    concurrency = '50%'\nconcurrency_min = 5\n";
+        assert_eq!(refused(text).len(), 1, "{:#?}", refused(text));
+        let text = "[tiers.starter]\nweight = 1\nconcurrency = 'x'\nconcurrency_promoted = 5\n\
+                    [tenants.a]\nconcurrency_promoted = 5\n";
+        assert_eq!(refused(text).len(), 1, "{:#?}", refused(text));
+    }
 }

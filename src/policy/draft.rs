@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::problem::Problem;
-use super::schema::{DEFAULT_TIERS, Key, Section};
+#[cfg(feature = "toml")]
+use super::schema::Section;
+use super::schema::{DEFAULT_TIERS, Key};
 
 /// Where a setting was written; neither field is set for code and for defaults.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]

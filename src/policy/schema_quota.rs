@@ -7,7 +7,7 @@ use super::draft::Raw;
 use super::quota::{Limits, Overload, Own, PriorityBands};
 use super::schema::{DOTTED_NAME, Range};
 use super::suggest::did_you_mean;
-use super::text::{items, read_amount, read_duration, read_rate, show_duration};
+use super::text::{items, read_amount, read_duration, read_rate};
 use crate::limit::{Cap, Rate};
 
 /// The word for the absence of a limit.
@@ -33,36 +33,57 @@ pub(super) const CAP_ALLOWED: &str = "0..=1000000, \"0%\"..=\"100%\" or \"none\"
 pub(super) const CONCURRENCY_ALLOWED: &str =
     "0..=1000000, \"0%\"..=\"100%\", \"workspaces\" or \"none\"";
 pub(super) const GRANTS_ALLOWED: &str = "0..=1000000 or \"none\"";
+pub(super) const OVERLOAD_ALLOWED: &str = "\"reject\" or \"wait TIME\", TIME 1ms..=366d";
 pub(super) const BANDS_ALLOWED: &str = "\"A, B, C\" with 1 <= A < B < C <= 9000";
 pub(super) const AMOUNTS_ALLOWED: &str =
     "\"dimension amount, dimension amount\", 1 to 16 of them, amounts 1..=1000000000000000";
 pub(super) const SWITCH_ALLOWED: &str = "true or false";
 
-/// The times that a key takes, both ends included.
-pub(super) struct Times(RangeInclusive<Duration>);
+/// The times that a key takes, both ends included, how they are shown, and what they are.
+pub(super) struct Times {
+    range: RangeInclusive<Duration>,
+    shown: &'static str,
+    about: &'static str,
+}
 
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
-pub(super) const WAIT: Times = Times(Duration::from_millis(1)..=YEAR);
-pub(super) const JITTER: Times = Times(Duration::ZERO..=Duration::from_secs(3_600));
-pub(super) const RESET: Times = Times(Duration::from_secs(1)..=YEAR);
+pub(super) const WAIT: Times = Times {
+    range: Duration::from_millis(1)..=YEAR,
+    shown: "\"1ms\"..=\"366d\"",
+    about: "the longest time that a job waits",
+};
+pub(super) const JITTER: Times = Times {
+    range: Duration::ZERO..=Duration::from_secs(3_600),
+    shown: "\"0s\"..=\"1h\"",
+    about: "the time over which parked lanes spread their return, default 0s",
+};
+pub(super) const RESET: Times = Times {
+    range: Duration::from_secs(1)..=YEAR,
+    shown: "\"1s\"..=\"366d\"",
+    about: "the time after which a budget begins anew",
+};
+const PATIENCE: Times = Times {
+    range: Duration::from_millis(1)..=YEAR,
+    shown: "1ms..=366d",
+    about: "the longest time that a submission waits for room",
+};
 
 impl Times {
     pub(super) fn allowed(&self) -> String {
-        format!("\"{}\"..=\"{}\"", show_duration(*self.0.start()), show_duration(*self.0.end()))
+        self.shown.to_owned()
     }
 
     pub(super) fn or_none(&self) -> String {
-        format!("{} or \"none\"", self.allowed())
+        format!("{} or \"none\"", self.shown)
     }
 
     pub(super) fn read(&self, raw: &Raw) -> Result<Duration, String> {
-        self.read_text(text(raw, "a time with its unit, such as \"250ms\" or \"5min\"")?)
+        self.read_text(text(raw, "a time with its unit, such as \"250ms\" or \"5min\",")?)
     }
 
     fn read_text(&self, text: &str) -> Result<Duration, String> {
         let time = read_duration(text)?;
-        let is_in = self.0.contains(&time);
-        is_in.then_some(time).ok_or_else(|| format!("`{text}` is outside {}", self.allowed()))
+        self.range.contains(&time).then_some(time).ok_or_else(|| self.about.to_owned())
     }
 }
 
@@ -132,16 +153,12 @@ pub(super) fn concurrency(raw: &Raw) -> Result<Cap, String> {
     })
 }
 
-pub(super) fn overload_allowed() -> String {
-    format!("\"reject\" or \"wait TIME\" with TIME {}", WAIT.allowed().replace('"', ""))
-}
-
 pub(super) fn overload(raw: &Raw) -> Result<Overload, String> {
     let text = text(raw, "\"reject\" or \"wait 2s\"")?;
     match text.split_whitespace().collect::<Vec<_>>()[..] {
         ["reject"] => Ok(Overload::Reject),
         ["wait"] => Err("say how long, as in \"wait 2s\"".to_owned()),
-        ["wait", time] => WAIT.read_text(time).map(Overload::Wait),
+        ["wait", time] => PATIENCE.read_text(time).map(Overload::Wait),
         _ => Err("what a submission does when the queue is full".to_owned()),
     }
 }
@@ -288,19 +305,22 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_within_its_bounds() {
-        assert_eq!(WAIT.allowed(), "\"1ms\"..=\"366d\"");
-        for text in ["1ms", "366d"] {
-            assert!(WAIT.read(&written(text)).is_ok(), "{text}");
+    fn a_time_is_within_its_bounds_and_they_are_shown_as_they_are() {
+        for times in [WAIT, JITTER, RESET, PATIENCE] {
+            let shown = times.shown.replace('"', "");
+            let ends = shown.split_once("..=").unwrap();
+            let (first, last) = (times.range.start(), times.range.end());
+            assert_eq!(times.read(&written(ends.0)), Ok(*first));
+            assert_eq!(times.read(&written(ends.1)), Ok(*last));
+            let beyond = format!("{}ms", last.as_millis() + 1);
+            refuses(|raw| times.read(raw), &[(written(&beyond), times.about)]);
         }
         let bad = [
-            (written("0s"), "`0s` is outside \"1ms\""),
-            (written("367d"), "outside"),
+            (written("0s"), "the longest time that a job waits"),
             (Raw::Integer(60), "a time with its unit, such as"),
         ];
         refuses(|raw| WAIT.read(raw), &bad);
-        assert_eq!(JITTER.read(&written("0s")), Ok(Duration::ZERO));
-        refuses(|raw| RESET.read(raw), &[(written("999ms"), "outside \"1s\"..=\"366d\"")]);
+        refuses(|raw| RESET.read(raw), &[(written("999ms"), "begins anew")]);
     }
 
     #[test]
@@ -311,12 +331,11 @@ mod tests {
         let bad = [
             (written("wait"), "say how long"),
             (written("wait 2"), "add the unit"),
-            (written("wait 0s"), "outside"),
+            (written("wait 0s"), "a submission waits"),
             (written("drop"), "when the queue is full"),
             (Raw::Integer(2), "found an integer"),
         ];
         refuses(overload, &bad);
-        assert_eq!(overload_allowed(), "\"reject\" or \"wait TIME\" with TIME 1ms..=366d");
     }
 
     #[test]

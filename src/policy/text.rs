@@ -101,7 +101,10 @@ pub(super) fn read_rate(text: &str) -> Result<Rate, String> {
     let rate = match shape {
         [] => Rate::strict(most, unit, per),
         ["smooth"] => Rate::smooth(most, unit, per, most),
-        ["smooth", "burst", burst] => Rate::smooth(most, unit, per, read_amount(burst, most)?),
+        ["smooth", "burst", burst] => {
+            let burst = read_amount(burst, most).map_err(|hint| format!("the burst {hint}"))?;
+            Rate::smooth(most, unit, per, burst)
+        }
         _ => {
             let found = shape.join(" ");
             return Err(format!("expected `smooth` or `smooth burst B`, found `{found}`"));
@@ -269,7 +272,7 @@ mod tests {
             ("10 jobs per 1s strict", "found `strict`"),
             ("10 jobs per 1s smooth 5", "found `smooth 5`"),
             ("10 jobs per 1s smooth burst", "found `smooth burst`"),
-            ("10 jobs per 1s smooth burst 11", "`11` is outside 1..=10"),
+            ("10 jobs per 1s smooth burst 11", "the burst `11` is outside 1..=10"),
             ("10 jobs per 1s smooth burst 0", "`0` is outside 1..=10"),
         ];
         for (text, reason) in cases {
