@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use clap::Args;
 use fairlane::Policy;
 
-/// The largest file that is read, in bytes: more than twice what a policy at all its limits takes.
-const FILE_MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// The largest file that is read, in bytes: room for 10,000 tenants and 10,000 budgets, which is as
+/// many as a policy has, of 1,600 bytes each.
+const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Names one policy file.
 #[derive(Args)]

@@ -119,8 +119,8 @@ fn a_file_that_is_no_text_is_one_clear_line() {
 #[test]
 fn a_file_of_absurd_size_is_refused_without_parsing_it() {
     let folder = Folder::new("size");
-    let lines = refused(&check(&folder.file(vec![b'#'; 8 * 1024 * 1024 + 1]), &[]));
-    assert!(lines.len() == 1 && lines[0].contains("is larger than 8388608 bytes"), "{lines:#?}");
+    let lines = refused(&check(&folder.file(vec![b'#'; 32 * 1024 * 1024 + 1]), &[]));
+    assert!(lines.len() == 1 && lines[0].contains("is larger than 33554432 bytes"), "{lines:#?}");
 }
 
 #[cfg(unix)]

@@ -19,6 +19,9 @@ const GRANTS_MAX: u32 = 1_000_000;
 pub(super) const BUDGETS_MAX: usize = 10_000;
 /// Budgets of one tenant, and dimensions of one list of a budget.
 const LIST_MAX: usize = 16;
+/// Budgets among which the likeliest is looked for; with more, 10,000 tenants that name a wrong one
+/// would take long to refuse.
+const SUGGESTED_MAX: usize = 256;
 const AMOUNT_MAX: u64 = 1_000_000_000_000_000;
 
 pub(super) const PROMOTED: Range = Range::new(
@@ -184,25 +187,23 @@ pub(super) fn budgets_allowed(known: &[&str]) -> String {
     }
 }
 
-/// Reads names of budgets that exist; the hint lists every name that does not.
+/// Reads names of budgets that exist, `known` being sorted.
 pub(super) fn budgets(raw: &Raw, known: &[&str]) -> Result<Vec<String>, String> {
     let names = items(text(raw, "names of budgets, such as \"org, daily\",")?);
     counted(names.len())?;
     if let Some(name) = repeated(&names) {
         return Err(format!("`{name}` is there twice"));
     }
-    let unknown: Vec<String> = names
-        .iter()
-        .filter(|name| known.binary_search(name).is_err())
-        .map(|name| {
-            let advice = did_you_mean(name, known.iter().copied(), "no budget has this name");
-            format!("unknown budget `{name}`, {advice}")
-        })
-        .collect();
-    if unknown.is_empty() {
-        Ok(names.into_iter().map(str::to_owned).collect())
-    } else {
-        Err(unknown.join("; "))
+    let is_unknown = |name: &&str| known.binary_search(name).is_err();
+    let unknown: Vec<&str> = names.iter().copied().filter(is_unknown).collect();
+    match unknown[..] {
+        [] => Ok(names.into_iter().map(str::to_owned).collect()),
+        [name] => {
+            let candidates = known.iter().copied().filter(|_| known.len() <= SUGGESTED_MAX);
+            let advice = did_you_mean(name, candidates, "no budget has this name");
+            Err(format!("unknown budget `{name}`, {advice}"))
+        }
+        _ => Err(format!("unknown budgets `{}`", unknown.join("`, `"))),
     }
 }
 
@@ -362,7 +363,8 @@ mod tests {
         let named = budgets(&written("org, daily"), &known).unwrap();
         assert_eq!(named, ["org", "daily"]);
         let bad = [
-            (written("orq, x, daily"), "`orq`, did you mean `org`?; unknown budget `x`, no budget"),
+            (written("orq, daily"), "unknown budget `orq`, did you mean `org`?"),
+            (written("orq, daily, x"), "unknown budgets `orq`, `x`"),
             (written("org, org"), "`org` is there twice"),
             (written(" "), "at least one"),
             (written("org,"), "unknown budget ``"),
