@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[allow(dead_code, reason = "dispatch does not set jobs aside yet")]
+mod aside;
 mod claim;
 mod clock;
 mod dispatch;
@@ -40,4 +42,4 @@ pub use policy::{
 };
 pub use stats::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 pub use tenant::Tenant;
-pub use units::{Cost, CostError, Nanos, Weight, WeightError};
+pub use units::{Band, Bands, BandsError, Cost, CostError, Nanos, Priority, Weight, WeightError};

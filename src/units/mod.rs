@@ -4,8 +4,10 @@
 
 mod cost;
 mod nanos;
+mod priority;
 mod weight;
 
 pub use cost::{Cost, CostError};
 pub use nanos::Nanos;
+pub use priority::{Band, Bands, BandsError, Priority};
 pub use weight::{Weight, WeightError};
