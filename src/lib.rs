@@ -42,4 +42,7 @@ pub use policy::{
 };
 pub use stats::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 pub use tenant::Tenant;
-pub use units::{Band, Bands, BandsError, Cost, CostError, Nanos, Priority, Weight, WeightError};
+pub use units::{
+    Band, Bands, BandsError, Capabilities, CapabilitiesError, Cost, CostError, Nanos, Priority,
+    Weight, WeightError,
+};

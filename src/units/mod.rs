@@ -2,11 +2,13 @@
 //!
 //! Nothing here knows atomics, threads or tenants.
 
+mod capabilities;
 mod cost;
 mod nanos;
 mod priority;
 mod weight;
 
+pub use capabilities::{Capabilities, CapabilitiesError};
 pub use cost::{Cost, CostError};
 pub use nanos::Nanos;
 pub use priority::{Band, Bands, BandsError, Priority};
