@@ -30,13 +30,13 @@ impl Heap {
         self.moments.first().copied()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(fairlane_loom)))]
     pub(super) fn len(&self) -> usize {
         self.moments.len()
     }
 
     /// Moments and places that need no memory of the allocator's.
-    #[cfg(test)]
+    #[cfg(all(test, not(fairlane_loom)))]
     pub(super) fn capacities(&self) -> (usize, usize) {
         (self.moments.capacity(), self.places.capacity())
     }

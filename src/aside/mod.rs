@@ -59,7 +59,7 @@ pub(crate) struct Aside<J> {
     deadlines: Heap,
     /// The latest moment that was settled to.
     settled: Nanos,
-    /// Jobs that were ever put here. At one a nanosecond it would wrap after 584 years.
+    /// Jobs put here since it last shrank. At one a nanosecond it would wrap after 584 years.
     arrivals: u64,
 }
 
@@ -174,8 +174,7 @@ impl<J> Aside<J> {
     /// Gives memory back if there is no job here and there was room for more than 64.
     pub(crate) fn shrink(&mut self) {
         if self.is_empty() && self.jobs.capacity() > KEPT_SLOTS {
-            let (settled, arrivals) = (self.settled, self.arrivals);
-            *self = Aside { settled, arrivals, ..Aside::new() };
+            *self = Aside { settled: self.settled, ..Aside::new() };
         }
     }
 

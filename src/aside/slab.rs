@@ -24,7 +24,7 @@ enum Cell<J> {
 /// One job, and where it stands.
 pub(super) struct Entry<J> {
     pub(super) order: Order,
-    /// Which job of the lane it is, counted from 0.
+    /// Higher for a job that came later.
     pub(super) arrival: u64,
     pub(super) job: J,
     links: [Link; CHAINS],

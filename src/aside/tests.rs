@@ -490,6 +490,8 @@ fn a_warm_lane_asks_for_no_memory_and_an_empty_one_gives_it_back() {
     assert_eq!(lane.take(), Some(7));
     lane.shrink();
     assert_eq!(room(&lane), [0; 5]);
+    lane.put(due_at(20_000_000), 8);
+    assert_eq!(lane.peek(), Some(&8), "how far it was settled is not forgotten");
 }
 
 #[test]

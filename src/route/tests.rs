@@ -308,6 +308,7 @@ fn a_worker_counts_for_classes_before_and_after_it_until_it_leaves() {
     classes.leave(&set("eu,gpu"));
     classes.leave(&set("eu,gpu"));
     assert_eq!(classes.without_worker(), classes.alive());
+    assert!(classes.workers.is_empty(), "sets of workers that are gone are not kept");
 }
 
 #[test]
