@@ -131,19 +131,18 @@ impl Plan {
         self.tiers.iter().position(|tier| tier == name).map(|at| at as u32)
     }
 
-    /// What holds for `tenant` in `tier`, when this plan has it; see [`Plan::with_terms`].
+    /// What holds for `tenant` in `tier`, when this plan has it; see [`Plan::ensure_terms`].
     pub(crate) fn terms(&self, tier: u32, tenant: &str) -> Option<Terms> {
         let own = self.policy.override_for(tenant).map(|_| tenant.to_owned());
         let profile = *self.numbers.get(&(tier, own))?;
         Some(Terms { profile, bound: self.profiles[profile as usize].bound })
     }
 
-    /// This plan with a profile for `tenant` in `tier`.
-    pub(crate) fn with_terms(&self, tier: u32, tenant: &str) -> Plan {
-        let mut plan = self.clone();
-        let own = plan.policy.override_for(tenant).map(|_| tenant);
-        plan.ensure(tier, own);
-        plan
+    /// What holds for `tenant` in `tier`; the plan has a profile for it from then on.
+    pub(crate) fn ensure_terms(&mut self, tier: u32, tenant: &str) -> Terms {
+        let own = self.policy.override_for(tenant).map(|_| tenant);
+        let profile = self.ensure(tier, own);
+        Terms { profile, bound: self.profiles[profile as usize].bound }
     }
 
     /// Cost of every kind by number; 0 for a kind whose cost is the job's own size.

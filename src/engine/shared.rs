@@ -3,7 +3,7 @@
 use super::observe::{Observer, PanicReport, Served};
 use crate::claim::Ledger;
 use crate::clock::Clock;
-use crate::dispatch::{Lanes, PlanError, Seat, unit};
+use crate::dispatch::{Lanes, Plan, PlanError, Seat, unit};
 use crate::error::Reason;
 use crate::park::{Bed, Look};
 use crate::policy::Policy;
@@ -298,8 +298,7 @@ impl<T: Send + 'static> Shared<T> {
             let Some(tenant) = self.lanes.table.find(&name) else { continue };
             let row = self.lanes.table.row(tenant.slot);
             let tier = old.profiles[row.profile() as usize].tier;
-            plan = plan.with_terms(tier, &name);
-            moved.push((tenant.slot, plan.terms(tier, &name).expect("just made")));
+            moved.push((tenant.slot, plan.ensure_terms(tier, &name)));
         }
         self.lanes.plan.store(plan);
         moved.into_iter().for_each(|(slot, terms)| self.lanes.table.row(slot).set_terms(terms));
@@ -336,8 +335,8 @@ impl<T: Send + 'static> Shared<T> {
         let plan = self.lanes.plan.load();
         let tier = plan.tier(tier)?;
         let terms = plan.terms(tier, name).unwrap_or_else(|| {
-            let wider = plan.with_terms(tier, name);
-            let terms = wider.terms(tier, name).expect("just made");
+            let mut wider = Plan::clone(&plan);
+            let terms = wider.ensure_terms(tier, name);
             self.lanes.plan.store(wider);
             terms
         });

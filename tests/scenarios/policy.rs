@@ -2,7 +2,8 @@
 
 use crate::checks::{Verdict, fill, jobs, order, order_is, split_is, take, take_all};
 use crate::queue::{Fair, Pick, Queue, Setup};
-use fairlane::{Policy, Weight};
+use fairlane::{Engine, Policy, Weight};
+use std::time::{Duration, Instant};
 
 fn two_tiers(first: f64, second: f64, base: u32) -> Policy {
     let weight = |weight| Weight::new(weight).expect("in range");
@@ -68,6 +69,25 @@ fn a_swap_keeps_what_a_turn_has_left() {
     queue.engine.set_policy(two_tiers(15.0, 10.0, 1)).unwrap();
     // 6 + 15 = 21 pays three; without the 6, or with a fresh quantum on top, it would be 2 or 5.
     order_is(&take(&mut queue, 6), "AAABAA").unwrap();
+}
+
+// A swap that copies the plan for every tenant with terms of its own takes ten seconds.
+#[test]
+fn a_swap_with_as_many_overrides_as_there_may_be_is_quick() {
+    let engine = Engine::<()>::builder().workers(1).build().expect("one worker");
+    let names: Vec<String> = (0..10_000).map(|at| format!("tenant-{at}")).collect();
+    for name in &names {
+        engine.tenant(name, "starter").expect("the table has room");
+    }
+    let double = Weight::new(2.0).expect("in range");
+    let builder = names.iter().fold(Policy::builder(), |to, name| to.tenant_weight(name, double));
+    let policy = builder.build().expect("10,000 overrides are allowed");
+    let start = Instant::now();
+    engine.set_policy(policy).expect("only overrides differ");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "a swap took {took:?}");
+    let snapshot = engine.snapshot();
+    assert!(snapshot.tenant_rows.iter().all(|row| row.weight == 2.0));
 }
 
 // Decision 11: every decision uses one policy; a storm of swaps loses nothing.
