@@ -214,15 +214,17 @@ fn write_hot(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -
         let served: u64 = scheduler.tenants.iter().map(|row| row.served_cost).sum();
         100.0 * row.served_cost as f64 / served.max(1) as f64
     };
-    writeln!(
+    write!(
         out,
-        "Tenant {}, the largest, took {:.0} % of the capacity under fair and {:.0} % under fifo; fair gave \
-         it {} of its fair share.",
+        "Tenant {}, the largest, took {:.0} % of the capacity under fair and {:.0} % under fifo; ",
         name(with),
         percent(with, fair),
         percent(without, fifo),
-        with.share_ratio.map_or("an unjudged part".to_owned(), |r| format!("{:.0} %", r * 100.0)),
-    )
+    )?;
+    match with.share_ratio {
+        Some(share) => writeln!(out, "fair gave it {:.0} % of its fair share.", share * 100.0),
+        None => writeln!(out, "it did too little work to judge its share."),
+    }
 }
 
 fn write_price(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
@@ -332,6 +334,8 @@ mod tests {
             text.lines().any(|line| line.starts_with("Jain") && line.contains(" - ")),
             "{text}"
         );
+        let largest = text.lines().find(|line| line.starts_with("Tenant hot")).expect("named");
+        assert!(largest.ends_with("to judge its share."), "{largest}");
     }
 
     #[test]
