@@ -1,4 +1,4 @@
-//! One error type per operation, each with a stable snake_case code.
+//! Why a job or a name is refused: one vocabulary for every operation, each word with a stable code.
 
 use std::fmt;
 

@@ -20,7 +20,8 @@ use std::sync::Arc;
 const LANES_FAST: u32 = 64;
 /// Lanes between asking for a lane's first job and reading it.
 const PREFETCH_LANES: usize = 4;
-/// Rounds that come no nearer to a grant before a worker concludes that only unfinished producers are left.
+/// Rounds that come no nearer to a grant before a worker concludes that only unfinished producers
+/// are left.
 const BARREN_ROUNDS: u32 = 2;
 
 /// What a tick came to.
@@ -129,9 +130,8 @@ impl Seat {
         self.pace.is_timed()
     }
 
-    /// Grants up to `most` jobs at the moment `now`, appending them to `out` as far
-    /// as it has room. Runs no user code
-    /// and returns with no lane claimed.
+    /// Grants up to `most` jobs at the moment `now`, appending them to `out` as far as it has room.
+    /// Runs no user code and returns with no lane claimed.
     pub(crate) fn tick<T>(
         &mut self,
         lanes: &Lanes<T>,

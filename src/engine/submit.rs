@@ -46,7 +46,9 @@ impl<T: Send + 'static> Engine<T> {
     /// tenants with work, `draining` or `closed` for a new name when intake has stopped.
     ///
     /// # Concurrency
-    /// Looking up a known name never blocks; a new one takes a lock.
+    /// A known name in its tier is found under a shared lock, and waits only while a name enters or
+    /// leaves the same sixteenth of the table. A new name, or one that changes its tier, waits for
+    /// policy swaps and for other such names.
     pub fn tenant(&self, name: &str, tier: &str) -> Result<Tenant, TenantError> {
         self.shared.tenant(name, tier)
     }
@@ -94,7 +96,8 @@ impl<T: Send + 'static> Engine<T> {
     }
 
     /// How many jobs of its tenant are ahead of an accepted one, itself included: 1 is next.
-    /// `None` once it has been handed to a worker, or its tenant was given up.
+    /// `None` once it has been handed to a worker, or its tenant was given up. Places repeat after
+    /// 2^23 jobs of a tenant, so ask about jobs that may still wait.
     #[must_use]
     pub fn position(&self, accepted: &Accepted) -> Option<u32> {
         self.shared.position(accepted)

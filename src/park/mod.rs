@@ -130,6 +130,7 @@ impl Bed {
         }
         !mutant!("park.check_before_announce")
     }
+
     /// Sleeps until woken or until `limit` has passed, unless `has_work` says otherwise after the
     /// announcement. Returns whether somebody woke this worker to do work: then it must do some,
     /// or pass the wake on.

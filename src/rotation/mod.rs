@@ -217,9 +217,10 @@ impl Rotation {
         Cursor(self.clockwork.cursor.load(ord!("rotation.cursor", Acquire => Relaxed)))
     }
 
-    /// Claims up to `most` lanes of one word: fresh ones first, then those of the current round. While
-    /// others are in the middle of the round, no more fresh lanes than the `jobs` about to be
-    /// granted, so that those left over keep their precedence. Begins the next round, with the quantum halved `shift` times, when this one is used up.
+    /// Claims up to `most` lanes of one word: fresh ones first, then those of the current round.
+    /// While others are in the middle of the round, no more fresh lanes than the `jobs` about to be
+    /// granted, so that those left over keep their precedence. Begins the next round, with the
+    /// quantum halved `shift` times, when this one is used up.
     ///
     /// Returns `None` when the rotation is empty. A claim must be put back before the next one.
     #[inline(always)]
