@@ -10,7 +10,8 @@ const CHUNK_ROWS: u32 = if IS_MODEL { 2 } else { 64 };
 
 type RowChunk = [Row; CHUNK_ROWS as usize];
 
-/// All tenants of an engine. Looking a name up never blocks; giving a new name a slot takes a lock.
+/// All tenants of an engine. Looking a name up waits for no other look-up ([`Names`]); giving a new
+/// name a slot takes a lock.
 pub(crate) struct Table {
     /// Name to `slot 32 | generation 32`.
     names: Names,
@@ -39,7 +40,6 @@ pub(crate) struct Retired {
     pub(crate) tenants: u64,
     pub(crate) dispatched: u64,
     pub(crate) served_cost: u64,
-    pub(crate) refused: u64,
 }
 
 /// What protects a tenant from being given up, in units of 2^30 ns.
@@ -232,7 +232,6 @@ impl Table {
         registry.retired.tenants += 1;
         registry.retired.dispatched += dispatched;
         registry.retired.served_cost += served_cost;
-        registry.retired.refused += u64::from(row.refused.load(Relaxed));
         row.clear_for(generation);
         registry.free.push((tenant.slot, generation));
     }
