@@ -5,7 +5,6 @@ use crate::dispatch::Plan;
 use crate::error::Reason;
 use crate::stats::{Delays, Kind, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::tenant::Tenant;
 
 impl<T: Send + 'static> Shared<T> {
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -97,11 +96,5 @@ impl<T: Send + 'static> Shared<T> {
             }
         });
         rows.collect()
-    }
-
-    /// The tier of a tenant, by number.
-    pub(super) fn tier_of(&self, tenant: Tenant) -> u32 {
-        let profile = self.lanes.table.row(tenant.slot()).profile() as usize;
-        self.lanes.plan.load().profiles.get(profile).map_or(0, |profile| profile.tier)
     }
 }

@@ -3,11 +3,12 @@
 use super::builder::StartError;
 use super::shared::Shared;
 use crate::claim::Grant;
-use crate::dispatch::{Seat, Tick};
+use crate::dispatch::{Plan, Seat, Tick};
 use crate::park::Bed;
 use crate::stats::Kind;
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Outbox, Shelf, Steal, Stealer, cores, mpsc, thread_local};
+use crate::sync::{Outbox, Reader, Shelf, Steal, Stealer, cores, mpsc, thread_local};
+use crate::tenant::Tenant;
 use crate::units::Nanos;
 use core_affinity::CoreId;
 use std::cell::Cell;
@@ -35,6 +36,7 @@ struct Runner<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     index: usize,
     seat: Seat,
+    plan: Reader<Plan>,
     bed: Bed,
     handler: Handler<T>,
     batch: Outbox<Grant<T>>,
@@ -110,6 +112,7 @@ impl<T: Send + 'static> Place<T> {
         let spare_cores = cores() > 2;
         let mut runner = Runner {
             seat: self.shared.sit_down(self.index),
+            plan: self.shared.lanes.plan.reader(),
             shared: self.shared,
             index: self.index,
             bed: self.bed,
@@ -195,10 +198,16 @@ impl<T: Send + 'static> Runner<T> {
         }
         if timed {
             let took = self.shared.clock.now().since(start);
-            let tier = self.shared.tier_of(tenant);
+            let tier = self.tier_of(tenant);
             self.seat.log.note(tier, Kind::Run, took.0);
             self.seat.log.flush_full(&self.seat.delays);
         }
+    }
+
+    /// The tier of a tenant, by number.
+    fn tier_of(&mut self, tenant: Tenant) -> u32 {
+        let profile = self.shared.lanes.table.row(tenant.slot()).profile() as usize;
+        self.plan.get().profiles.get(profile).map_or(0, |profile| profile.tier)
     }
 
     /// Runs one job that another worker was granted and has not started.
