@@ -25,10 +25,10 @@ impl Ledger {
 
 /// The right to run one job, and the job.
 ///
-/// Whatever becomes of the grant, the job is settled, and only then: by [`complete`](Grant::complete),
-/// by [`settle`](Grant::settle) with the actual cost, or by dropping it, also while a panic
-/// unwinds. A grant may move to another thread and outlive its worker and its engine. It is `Send`
-/// where its payload is, and only there:
+/// Whatever becomes of the grant, the job is settled, and only then: by
+/// [`complete`](Grant::complete), by [`settle`](Grant::settle) with the actual cost, or by dropping
+/// it, also while a panic unwinds. A grant may move to another thread and outlive its worker and
+/// its engine. It is `Send` where its payload is, and only there:
 ///
 /// ```
 /// fn is_send<T: Send>() {}

@@ -232,9 +232,10 @@ impl Seat {
     pub(crate) fn settle_down<T>(&mut self, lanes: &Lanes<T>) {
         self.log.flush(&self.delays);
         if lanes.pool.flush(&mut self.returns) {
-            // ORDERING(dispatch.settle_fence): either a submitter's last attempt finds the blocks, or
-            // this look sees the submitter; pairs with crowd.fence. No model notices when it is
-            // weaker: it decides only where the attempt found a stripe taken, and there models wait.
+            // ORDERING(dispatch.settle_fence): either a submitter's last attempt finds the blocks,
+            // or this look sees the submitter; pairs with crowd.fence. No model notices when it is
+            // weaker: it decides only where the attempt found a stripe taken, and there models
+            // wait.
             full_fence(SeqCst);
             if lanes.crowd.is_waiting() && !mutant!("dispatch.blocks_untold") {
                 lanes.admit_waiting();
@@ -242,8 +243,8 @@ impl Seat {
         }
     }
 
-    /// Visits every lane of a claim and puts them back. Returns whether a job was granted, or a lane
-    /// saves up for its first one.
+    /// Visits every lane of a claim and puts them back. Returns whether a job was granted, or a
+    /// lane saves up for its first one.
     fn serve<T>(&mut self, lanes: &Lanes<T>, mut claim: Claim, tally: &mut Tally<'_, T>) -> bool {
         let mut rights = std::mem::take(&mut self.rights);
         let mut findings = Findings::default();
@@ -510,7 +511,8 @@ impl Seat {
         tally: &mut Tally<'_, T>,
     ) -> Result<Place, LeftBehind> {
         if drain.head.rest(&row.tail) == Rest::Busy {
-            // Nothing is saved up meanwhile, as with an empty lane: a stall must not end in a burst.
+            // Nothing is saved up meanwhile, as with an empty lane: a stall must not end in a
+            // burst.
             drain.account.empty();
             tally.stalled = true;
             return Ok(Place::Over);

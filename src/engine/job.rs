@@ -153,9 +153,8 @@ impl<T> std::error::Error for Refused<T> {}
 pub struct Batch<T> {
     /// Jobs accepted, from the front of the batch.
     pub accepted: usize,
-    /// The jobs refused, in order, and why the first of them was; empty and `None` when all were
-    /// accepted.
+    /// The jobs refused, in order.
     pub refused: Vec<Job<T>>,
-    /// Why the first refused job was refused.
+    /// Why the first of them was refused; `None` when all were accepted.
     pub reason: Option<Reason>,
 }

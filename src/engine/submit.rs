@@ -104,9 +104,9 @@ impl<T: Send + 'static> Engine<T> {
     }
 
     /// How long an accepted job will wait from now, if the load stays as it is:
-    /// `ceil(cost ahead / quantum)` rounds, each as long as all backlogged tenants' quanta take when
-    /// every worker that has served is busy. How fast that is, is measured since the start, over
-    /// the time in which workers had something to do: idle hours do not count. `None` as for
+    /// `ceil(cost ahead / quantum)` rounds, each as long as all backlogged tenants' quanta take
+    /// when every worker that has served is busy. How fast that is, is measured since the start,
+    /// over the time in which workers had something to do: idle hours do not count. `None` as for
     /// [`position`](Engine::position), and as long as no job has been settled.
     ///
     /// # Cost

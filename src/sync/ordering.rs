@@ -27,8 +27,7 @@ macro_rules! ord {
     }};
 }
 
-/// Whether the named mutant is switched on; `false` in normal builds without
-/// the feature `mutants`.
+/// Whether the named mutant is switched on; `false` in normal builds without the feature `mutants`.
 macro_rules! mutant {
     ($label:literal) => {{
         #[cfg(not(any(fairlane_loom, fairlane_shuttle, fairlane_tsan, feature = "mutants")))]
