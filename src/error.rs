@@ -1,4 +1,4 @@
-//! Why a job or a name is refused: one vocabulary for every operation, each word with a stable code.
+//! Why a job or a name is refused: one vocabulary for every operation, with a stable code each.
 
 use std::fmt;
 
