@@ -8,10 +8,10 @@ use std::time::Duration;
 
 /// A producer, a worker that waits for jobs, and a drain: every accepted job is run or handed back,
 /// and the worker leaves.
-/// Bound: 1 preemption.
+/// Bound: 2 preemptions.
 #[test]
 fn engine_shutdown() {
-    check("engine_shutdown", Some(1), || {
+    check("engine_shutdown", Some(2), || {
         let policy = Policy::builder().tenants_max(4).queue_max(8).build().unwrap();
         let clock = Clock::Manual(ManualClock::new());
         let engine = Engine::<u64>::builder().policy(policy).workers(1).clock(clock).build();

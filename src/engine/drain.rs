@@ -5,7 +5,7 @@ use super::shared::{Shared, Shelves};
 use super::{Engine, Owner};
 use crate::claim::Grant;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{IS_MODEL, Outbox, Steal, Stealer, now, thread, wait_timeout};
+use crate::sync::{IS_MODEL, Outbox, Steal, Stealer, mutant, now, thread, wait_timeout};
 use crate::tenant::Tenant;
 use std::fmt;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl<T: Send + 'static> Shared<T> {
         loop {
             match seat.tick(&self.lanes, self.clock.now(), COLLECT_JOBS, &mut batch) {
                 crate::dispatch::Tick::Granted(_) => patience = now() + PRODUCERS_GRACE,
-                _ if self.is_empty() || now() >= patience => break,
+                _ if self.is_empty() || now() >= patience || mutant!("engine.no_patience") => break,
                 _ => crate::sync::yield_now(),
             }
             returned.extend(batch.drain().map(give_back));
