@@ -22,11 +22,33 @@ pub enum Reason {
     StaleTenant,
     /// The job or the name is out of range.
     Invalid,
+    /// The tenant's rate is used up for now.
+    Rate,
+    /// The tenant has as many grants in flight as it may.
+    Concurrency,
+    /// The tenant's tier has.
+    TierConcurrency,
+    /// The engine has.
+    EngineConcurrency,
+    /// A budget is used up.
+    Budget,
+    /// No live worker has the capabilities that the job requires.
+    NoCapableWorker,
+    /// There are too many distinct requirements alive.
+    TooManyClasses,
+    /// The job's due time has not come.
+    NotDue,
+    /// The job's deadline has passed.
+    Deadline,
+    /// A limit of 0 lets nothing go.
+    Paused,
+    /// The job alone is more than its limit ever allows at once.
+    TooWide,
 }
 
 impl Reason {
     /// Every reason, in the order used by counters.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 18] = [
         Reason::QueueFull,
         Reason::EngineFull,
         Reason::Draining,
@@ -34,6 +56,17 @@ impl Reason {
         Reason::TooManyTenants,
         Reason::StaleTenant,
         Reason::Invalid,
+        Reason::Rate,
+        Reason::Concurrency,
+        Reason::TierConcurrency,
+        Reason::EngineConcurrency,
+        Reason::Budget,
+        Reason::NoCapableWorker,
+        Reason::TooManyClasses,
+        Reason::NotDue,
+        Reason::Deadline,
+        Reason::Paused,
+        Reason::TooWide,
     ];
 
     /// The stable code, for metrics, logs and wire formats.
@@ -47,6 +80,34 @@ impl Reason {
             Reason::TooManyTenants => "too_many_tenants",
             Reason::StaleTenant => "stale_tenant",
             Reason::Invalid => "invalid",
+            Reason::Rate => "rate",
+            Reason::Concurrency => "concurrency",
+            Reason::TierConcurrency => "tier_concurrency",
+            Reason::EngineConcurrency => "engine_concurrency",
+            Reason::Budget => "budget",
+            Reason::NoCapableWorker => "no_capable_worker",
+            Reason::TooManyClasses => "too_many_classes",
+            Reason::NotDue => "not_due",
+            Reason::Deadline => "deadline",
+            Reason::Paused => "paused",
+            Reason::TooWide => "too_wide",
+        }
+    }
+
+    /// What earlier systems of this kind call a wait for this reason, where they have a word for it:
+    /// `waiting_for_budget`, `waiting_for_quota`, `waiting_for_capable_worker` or
+    /// `paused_by_policy`.
+    #[must_use]
+    pub const fn block_reason(self) -> Option<&'static str> {
+        match self {
+            Reason::Budget => Some("waiting_for_budget"),
+            Reason::Rate
+            | Reason::Concurrency
+            | Reason::TierConcurrency
+            | Reason::EngineConcurrency => Some("waiting_for_quota"),
+            Reason::NoCapableWorker => Some("waiting_for_capable_worker"),
+            Reason::Paused => Some("paused_by_policy"),
+            _ => None,
         }
     }
 

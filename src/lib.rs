@@ -9,6 +9,7 @@ mod dispatch;
 mod engine;
 mod error;
 mod fair;
+mod gate;
 mod limit;
 mod park;
 mod policy;
@@ -31,8 +32,9 @@ pub use clock::{Clock, ManualClock};
 #[doc(hidden)]
 pub use engine::testing;
 pub use engine::{
-    Accepted, Batch, Builder, DrainReport, Engine, Job, Kind, Observer, PanicReport, Refused,
-    Returned, Served, SetPolicyError, StartError, TenantError, Worker, WorkerError,
+    Accepted, Batch, Builder, DrainReport, Engine, Expired, Explanation, Job, Kind, Observer,
+    PanicReport, Refused, Returned, Served, SetPolicyError, Standing, StartError, TenantError,
+    Wait, Worker, WorkerError,
 };
 pub use error::Reason;
 /// Who got what: the arithmetic of fairness reports.
@@ -40,9 +42,9 @@ pub use fair::share as fairness;
 pub use limit::{BudgetError, BudgetTerms, Cap, DimensionTerms, Rate, RateError, Shape, Unit};
 pub use policy::{
     Budget, BudgetLimit, KindCost, Limits, Overload, Override, Own, Policy, PolicyBuilder,
-    PolicyError, PriorityBands, Problem, Quota, Tier,
+    PolicyError, Problem, Quota, Tier,
 };
-pub use stats::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
+pub use stats::{LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 pub use tenant::Tenant;
 pub use units::{
     Band, Bands, BandsError, Capabilities, CapabilitiesError, Cost, CostError, Nanos, Priority,

@@ -45,6 +45,17 @@ fn codes_are_stable() {
         "too_many_tenants",
         "stale_tenant",
         "invalid",
+        "rate",
+        "concurrency",
+        "tier_concurrency",
+        "engine_concurrency",
+        "budget",
+        "no_capable_worker",
+        "too_many_classes",
+        "not_due",
+        "deadline",
+        "paused",
+        "too_wide",
     ];
     assert_eq!(codes, expected);
     assert!(Reason::ALL.iter().all(|reason| reason.code() == reason.to_string()));

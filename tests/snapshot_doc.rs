@@ -1,6 +1,6 @@
 //! docs/snapshot.md has every field of a snapshot's JSON, and no other.
 
-use fairlane::{Engine, Job, Policy, Reason};
+use fairlane::{Engine, Job, Limits, Nanos, Policy, Rate, Reason, Unit};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::thread;
@@ -72,6 +72,8 @@ fn is_of(kind: &str, value: &Value) -> bool {
         "u32" => value.as_u64().is_some_and(|number| u32::try_from(number).is_ok()),
         "number" => value.is_number(),
         "string" => value.is_string(),
+        "u32 or null" => value.is_null() || is_of("u32", value),
+        "string or null" => value.is_null() || value.is_string(),
         "object" | "quantiles" => value.is_object(),
         "array" => value.is_array(),
         _ => false,
@@ -96,7 +98,9 @@ fn differences(doc: &str, snapshot: &Value) -> Vec<String> {
 /// The snapshot of an engine that has refused a job or a name for every reason there is, has given
 /// up a tenant, and has served jobs of two.
 fn snapshot_after_everything() -> Value {
+    let rate = Rate::strict(5, Unit::Cost, Duration::from_secs(1)).unwrap();
     let policy = Policy::builder().tenants_max(2).queue_max(2).tenant_queue_max("acme", 1);
+    let policy = policy.tenant_limits("umbra", Limits::default().rate(rate));
     let engine =
         Engine::<()>::builder().workers(2).policy(policy.build().unwrap()).build().unwrap();
     let submit = |tenant| engine.submit(tenant, Job::new(()));
@@ -108,6 +112,10 @@ fn snapshot_after_everything() -> Value {
         }
         tenant
     });
+    let wide = engine.submit(umbra, Job::new(()).cost(6)).unwrap_err();
+    assert_eq!(wide.reason(), Reason::TooWide);
+    let late = engine.submit(acme, Job::new(()).deadline(Nanos::ZERO)).unwrap_err();
+    assert_eq!(late.reason(), Reason::Deadline);
     assert_eq!(refusal(gone), Reason::StaleTenant);
     assert_eq!(refusal(acme), Reason::QueueFull);
     assert_eq!(refusal(umbra), Reason::EngineFull);

@@ -34,7 +34,7 @@ fn lanes_apart(tenants: u32, bound: u32, seats: usize) -> (Lanes<u64>, Vec<Bed>)
     let (sleepers, beds) = dormitory(seats);
     let lanes = Lanes::new(policy.expect("a valid policy"), seats, sleepers, 0);
     for tenant in 0..tenants {
-        let known = lanes.table.intern(&tenant.to_string(), Terms { profile: 0, bound });
+        let known = lanes.table.intern(&tenant.to_string(), Terms::plain(0, bound));
         assert_eq!(known.map(|known| known.slot), Ok(tenant));
     }
     (lanes, beds)

@@ -8,6 +8,7 @@ mod crowd;
 mod dispatch;
 mod dispatch_rig;
 mod engine;
+mod gate;
 mod harness;
 mod lent;
 mod park;

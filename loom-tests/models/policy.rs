@@ -26,7 +26,7 @@ fn policy_profile() {
                 // SAFETY: no row names a profile of this plan yet.
                 unsafe { *plan = 1 }
             });
-            theirs.table.row(0).set_terms(Terms { profile: 1, bound: 8 });
+            theirs.table.row(0).set_terms(Terms::plain(1, 8));
         });
         if lanes.table.row(0).profile() == 1 {
             plan.0.with(|plan| {

@@ -9,7 +9,7 @@ use crate::tenant::{Table, Tenant, Terms};
 use loom::thread;
 use std::sync::Arc;
 
-const TERMS: Terms = Terms { profile: 0, bound: 8 };
+const TERMS: Terms = Terms::plain(0, 8);
 
 /// Lanes with a table for one tenant only, which is named.
 fn lanes_for_one() -> Arc<Lanes<u64>> {

@@ -8,7 +8,7 @@ mod slab;
 #[cfg(all(test, not(fairlane_loom)))]
 mod tests;
 
-use crate::units::{Band, Nanos};
+use crate::units::{Band, Nanos, Order};
 use heap::{Heap, Moment};
 use slab::{Chain, Entry, Slab};
 
@@ -22,16 +22,6 @@ const KEPT_SLOTS: usize = 64;
 const OF_LANE: usize = 0;
 /// Which of a job's links its band's chain is made of.
 const OF_BAND: usize = 1;
-
-/// Where a job stands in its lane's order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Order {
-    pub(crate) band: Band,
-    /// From when on it may go; [`Nanos::ZERO`] for at once.
-    pub(crate) due: Nanos,
-    /// From when on it may not go any more; [`Nanos::MAX`] for never.
-    pub(crate) deadline: Nanos,
-}
 
 /// The jobs of a lane that were set aside.
 ///

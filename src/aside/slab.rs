@@ -1,6 +1,6 @@
 //! Where jobs set aside are kept, and the chains that run through them.
 
-use super::Order;
+use crate::units::Order;
 
 /// No slot.
 const NONE: u32 = u32::MAX;

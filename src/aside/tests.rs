@@ -1,7 +1,8 @@
 //! The order against a slow, obvious twin, the twin's flawed copies against the same check, and
 //! the vectors of the contract.
 
-use super::{Aside, OF_BAND, Order};
+use super::{Aside, OF_BAND};
+use crate::units::Order;
 use crate::units::{Band, Bands, Nanos, Priority};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -395,7 +396,7 @@ fn drained<J>(lane: &mut Aside<J>) -> Vec<J> {
 fn the_higher_band_goes_first_and_in_a_band_the_older_job() {
     let bands = Bands::default();
     let mut lane = Aside::new();
-    for (priority, job) in [(0, "d"), (100, "b"), (999, "c"), (9_000, "a"), (-5, "e")] {
+    for (priority, job) in [(0, "d"), (7_999, "b"), (6_000, "c"), (9_000, "a"), (-5, "e")] {
         lane.put(Order { band: bands.band(Priority::new(priority)), ..at_once(0) }, job);
     }
     assert_eq!(drained(&mut lane), ["a", "b", "c", "d", "e"]);

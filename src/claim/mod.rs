@@ -1,6 +1,6 @@
 //! Grants: the right to run one job.
 
-use crate::sync::Loan;
+use crate::sync::{Loan, mutant};
 use crate::tenant::Tenant;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,9 @@ use std::time::Duration;
 pub(crate) trait Books: Send + Sync {
     /// Gives the tenant back `micros` millionths of a cost unit (negative: charges them).
     fn correct(&self, tenant: Tenant, micros: i64);
+
+    /// Takes back what a grant of the tenant held of its limits, as the gate has written it down.
+    fn release(&self, tenant: Tenant, holds: u16);
 }
 
 /// What a worker lends to each of its grants; the loans are the grants in flight.
@@ -86,7 +89,7 @@ impl<T> Grant<T> {
     /// What the tenant was charged, in cost units.
     #[inline]
     pub fn cost(&self) -> u32 {
-        self.receipt.cost
+        self.receipt.cost()
     }
 
     /// How long the job waited from acceptance to grant, when it was one of those that are timed:
@@ -110,7 +113,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Grant<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Grant")
             .field("tenant", &self.receipt.tenant)
-            .field("cost", &self.receipt.cost)
+            .field("cost", &self.receipt.cost())
             .field("payload", &self.payload)
             .finish()
     }
@@ -138,15 +141,25 @@ impl Waited {
 #[must_use = "dropping the receipt settles the job"]
 pub struct Receipt {
     tenant: Tenant,
-    cost: u32,
+    /// `holds 12 | cost 20`: what the grant holds of limits is the gate's to read; 0 is nothing.
+    charge: u32,
     waited: Waited,
     loan: Loan<Ledger>,
 }
 
+/// Bits of a cost, of which the largest is a million.
+const COST_BITS: u32 = 20;
+
 impl Receipt {
     #[inline]
-    pub(crate) fn new(tenant: Tenant, cost: u32, waited: Waited, loan: Loan<Ledger>) -> Self {
-        Receipt { tenant, cost, waited, loan }
+    pub(crate) fn new(
+        tenant: Tenant,
+        cost: u32,
+        holds: u16,
+        waited: Waited,
+        loan: Loan<Ledger>,
+    ) -> Self {
+        Receipt { tenant, charge: u32::from(holds) << COST_BITS | cost, waited, loan }
     }
 
     /// Whose job it is.
@@ -158,7 +171,7 @@ impl Receipt {
     /// What the tenant was charged, in cost units.
     #[inline]
     pub fn cost(&self) -> u32 {
-        self.cost
+        self.charge & ((1 << COST_BITS) - 1)
     }
 
     /// As [`Grant::waited`].
@@ -172,7 +185,7 @@ impl Receipt {
 
     /// As [`Grant::settle`].
     pub fn settle(self, actual_cost: u32) {
-        let difference = i64::from(self.cost) - i64::from(actual_cost);
+        let difference = i64::from(self.cost()) - i64::from(actual_cost);
         if difference != 0 {
             self.loan.books.correct(self.tenant, crate::fair::micros(difference));
         }
@@ -181,6 +194,23 @@ impl Receipt {
 
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Receipt").field("tenant", &self.tenant).field("cost", &self.cost).finish()
+        f.debug_struct("Receipt").field("tenant", &self.tenant).field("cost", &self.cost()).finish()
+    }
+}
+
+/// Gives back what a grant holds. Takes values, not the receipt: its address is nobody's concern, so it
+/// need not be in memory.
+#[cold]
+#[inline(never)]
+fn release(ledger: &Ledger, tenant: Tenant, charge: u32) {
+    ledger.books.release(tenant, (charge >> COST_BITS) as u16);
+}
+
+impl Drop for Receipt {
+    #[inline]
+    fn drop(&mut self) {
+        if self.charge >= 1 << COST_BITS && !mutant!("claim.no_release") {
+            release(&self.loan, self.tenant, self.charge);
+        }
     }
 }

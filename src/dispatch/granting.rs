@@ -2,6 +2,7 @@
 
 use crate::claim::{Grant, Ledger, Receipt, Waited};
 use crate::fair::Account;
+use crate::gate::Held;
 use crate::ring::{Stamp, Taker};
 use crate::stats::{DelayLog, Kind};
 use crate::sync::Run;
@@ -20,6 +21,27 @@ pub(super) struct Granting<'a> {
     pub(super) log: &'a mut DelayLog,
 }
 
+impl Granting<'_> {
+    /// The grant of a job that holds slots as `holds` says.
+    #[inline(always)]
+    pub(super) fn grant<T>(
+        &mut self,
+        cost: u32,
+        holds: Held,
+        stamp: Stamp,
+        payload: T,
+    ) -> Grant<T> {
+        self.cost += u64::from(cost);
+        let waited = if stamp.is_some() {
+            time_wait(stamp, self.now, self.tier, self.log)
+        } else {
+            Waited::UNTIMED
+        };
+        let loan = self.loans.lend();
+        Grant::new(payload, Receipt::new(self.tenant, cost, holds.bits(), waited, loan))
+    }
+}
+
 impl<T> Taker<T> for Granting<'_> {
     type Out = Grant<T>;
 
@@ -30,13 +52,7 @@ impl<T> Taker<T> for Granting<'_> {
 
     #[inline]
     fn make(&mut self, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
-        self.cost += u64::from(cost);
-        let waited = if stamp.is_some() {
-            time_wait(stamp, self.now, self.tier, self.log)
-        } else {
-            Waited::UNTIMED
-        };
-        Grant::new(payload, Receipt::new(self.tenant, cost, waited, self.loans.lend()))
+        self.grant(cost, Held::NOTHING, stamp, payload)
     }
 }
 

@@ -1,14 +1,18 @@
 //! What producers and workers share.
 
+use super::expired::ExpiredJobs;
+use super::ordered::Asides;
 use super::plan::Plan;
 use crate::claim::Books;
-use crate::park::{Crowd, Sleepers};
+use crate::gate::{Gate, Held, Scope};
+use crate::park::{Alarm, Crowd, Sleepers};
 use crate::policy::Policy;
 use crate::ring::{BLOCKS_MAX, Pool};
 use crate::rotation::Rotation;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sync::{CachePadded, Published};
+use crate::sync::{CachePadded, Published, full_fence, ord};
 use crate::tenant::{Table, Tenant};
+use crate::units::{Bands, Nanos, Order};
 
 /// Every lane of an engine, and what moves jobs through them.
 pub(crate) struct Lanes<T> {
@@ -22,6 +26,14 @@ pub(crate) struct Lanes<T> {
     pub(crate) cadence: CachePadded<Cadence>,
     /// Submitters that wait for room.
     pub(crate) crowd: Crowd,
+    pub(crate) gate: Gate,
+    /// Jobs that have an order of their own, by lane.
+    pub(super) asides: Asides<T>,
+    /// The policy's bands of priority, packed. Stored when a policy is taken over.
+    bands: AtomicU64,
+    pub(crate) expired: ExpiredJobs<T>,
+    /// Who is told of moments that parked lanes wait for.
+    pub(crate) alarm: Alarm,
 }
 
 /// How often a submission does more than reserve a position and publish the job.
@@ -106,10 +118,53 @@ impl<T> Lanes<T> {
             pool: Pool::new(slots, blocks, seats as u32),
             rotation: Rotation::starting_at(policy.tenants_max() as usize, seats, start.round),
             sleepers,
-            plan: Published::new(Plan::new(policy)),
             number,
             cadence: CachePadded::new(Cadence::new(slots - 1)),
             crowd: Crowd::new(),
+            gate: Gate::new(policy.tenants_max()),
+            asides: Asides::new(policy.tenants_max()),
+            bands: AtomicU64::new(0),
+            expired: ExpiredJobs::new(),
+            alarm: Alarm::default(),
+            plan: Published::new(Plan::new(policy)),
+        }
+        .tuned()
+    }
+
+    fn tuned(self) -> Self {
+        self.tune(&self.plan.load());
+        self
+    }
+
+    /// Makes the limits of `plan` hold for the grants of the engine, of its tiers and of every tenant:
+    /// before it is published, and again once tenants have moved to other profiles. The caller holds the
+    /// planning lock.
+    pub(crate) fn tune(&self, plan: &Plan) {
+        for (slot, row) in self.table.rows() {
+            if let Some(rules) = plan.rules.get(row.profile() as usize) {
+                self.gate.tune(slot, rules);
+            }
+        }
+        self.gate.set_caps(plan.policy.concurrency(), plan.tier_caps());
+        self.bands.store(plan.policy.priority_bands().pack(), Relaxed);
+    }
+
+    /// Which priorities are which band.
+    #[inline]
+    pub(crate) fn bands(&self) -> Bands {
+        Bands::unpack(self.bands.load(Relaxed))
+    }
+
+    /// Sees to it that a lane is looked after when the job that has just been published there expires.
+    pub(crate) fn expect(&self, lane: u32, order: Order) {
+        if order.deadline == Nanos::MAX {
+            return;
+        }
+        // ORDERING(submit.fence): either this look sees that no alarm is set, or whoever took the alarm
+        // sees the job; pairs with timely.fence.
+        full_fence(ord!("submit.fence", SeqCst => AcqRel));
+        if order.deadline < self.gate.entry(lane).alarm() && self.gate.arm(lane, order.deadline) {
+            self.alarm.ring(&self.sleepers);
         }
     }
 
@@ -128,6 +183,50 @@ impl<T> Lanes<T> {
         self.sleepers.wake_one();
     }
 
+    /// Brings every lane into the rotation that has jobs, none of which is due.
+    pub(crate) fn rouse_all(&self) {
+        for (lane, row) in self.table.rows() {
+            if row.idle_word().is_some() && row.progress().1 > 0 {
+                self.rouse(lane);
+            }
+        }
+    }
+
+    /// Brings an idle lane into the rotation.
+    pub(super) fn rouse(&self, lane: u32) {
+        if let Some(ticket) = self.table.row(lane).tail.rouse(&self.pool) {
+            drop(ticket);
+            self.activate(lane);
+        }
+    }
+
+    /// Whether no quota of the idle tenant in `slot` would be lost with it.
+    pub(crate) fn is_forgettable(&self, slot: u32, profile: u32, now: Nanos) -> bool {
+        let Some(entry) = self.gate.known(slot) else { return true };
+        let plan = self.plan.load();
+        let rules = plan.rules.get(profile as usize);
+        entry.is_idle(rules.and_then(|rules| rules.rate.as_ref()), now)
+    }
+
+    /// Puts lanes that have left the lot into the rotation.
+    pub(crate) fn wake(&self, woken: &mut Vec<u32>) {
+        woken.drain(..).for_each(|lane| self.activate(lane));
+    }
+
+    /// Takes every parked lane back into the rotation.
+    pub(crate) fn wake_parked(&self) {
+        let mut woken = Vec::new();
+        self.gate.wake_all(&mut woken);
+        self.wake(&mut woken);
+    }
+
+    /// Gives back slots of the tenant in `slot`, as `scopes` says, to whoever waits for them.
+    pub(super) fn release(&self, scopes: impl Iterator<Item = Scope>) {
+        let mut woken = Vec::new();
+        scopes.for_each(|scope| self.gate.release(scope, &mut woken));
+        self.wake(&mut woken);
+    }
+
     /// Wakes the submitters whose lane has room again.
     #[cold]
     pub(crate) fn admit_waiting(&self) {
@@ -141,6 +240,10 @@ impl<T> Lanes<T> {
 impl<T: Send> Books for Lanes<T> {
     fn correct(&self, tenant: Tenant, micros: i64) {
         self.table.row(tenant.slot()).drained.correct(tenant.generation(), micros);
+    }
+
+    fn release(&self, tenant: Tenant, holds: u16) {
+        Lanes::release(self, Held::from_bits(holds).scopes(tenant.slot()));
     }
 }
 

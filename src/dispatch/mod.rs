@@ -3,13 +3,20 @@
 //! A passive value: [`Seat::tick`] takes the time as an argument and runs no user code. Threads,
 //! handlers and sleeping are the engine's.
 
+mod barren;
+mod expired;
+mod gated;
 mod granting;
 mod lanes;
 mod linger;
+mod ordered;
 mod pace;
 mod plan;
 mod seat;
+mod timely;
+mod visit;
 
+pub use expired::Expired;
 pub(crate) use lanes::{Lanes, Start};
 pub(crate) use plan::{Plan, PlanError};
 pub(crate) use seat::{Seat, Tick, unit};

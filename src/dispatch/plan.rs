@@ -1,8 +1,11 @@
 //! The policy as the dispatcher reads it: profiles by number.
 
 use crate::fair::Quantum;
-use crate::policy::{KindCost, Policy};
+use crate::gate::{Rules, TIERS_MAX};
+use crate::limit::Unit;
+use crate::policy::{KindCost, Overload, Policy, Quota};
 use crate::tenant::Terms;
+use crate::units::Nanos;
 use std::collections::HashMap;
 
 /// One (tier, override) pair. Its number never changes while the engine lives.
@@ -13,6 +16,8 @@ pub(crate) struct Profile {
     pub(crate) weight: f64,
     pub(crate) quantum: Quantum,
     pub(crate) bound: u32,
+    /// Whether [`Plan::rules`] says anything about it.
+    pub(crate) is_limited: bool,
 }
 
 /// A policy with numbers for names. Numbers given out by one plan are kept by its successors.
@@ -22,6 +27,8 @@ pub(crate) struct Plan {
     /// Tier names by number. Never shrinks.
     pub(crate) tiers: Vec<String>,
     pub(crate) profiles: Vec<Profile>,
+    /// What limits the tenants of each profile, by its number.
+    pub(crate) rules: Vec<Rules>,
     /// Profile of (tier, overridden tenant or none).
     numbers: HashMap<(u32, Option<String>), u32>,
     /// Kind names by number. Never shrinks.
@@ -45,6 +52,7 @@ impl Plan {
             policy,
             tiers: Vec::new(),
             profiles: Vec::new(),
+            rules: Vec::new(),
             numbers: HashMap::new(),
             kinds: Vec::new(),
             smallest_quantum: 1.0,
@@ -86,14 +94,13 @@ impl Plan {
             }
         }
         let pairs: Vec<_> = self.numbers.drain().collect();
-        let mut profiles = self.profiles.clone();
         for (pair, number) in pairs {
-            if let Some(profile) = self.compute(pair.0, pair.1.as_deref()) {
-                profiles[number as usize] = profile;
+            if let Some((profile, rules)) = self.compute(pair.0, pair.1.as_deref()) {
+                self.profiles[number as usize] = profile;
+                self.rules[number as usize] = rules;
             }
             self.numbers.insert(pair, number);
         }
-        self.profiles = profiles;
         for tier in 0..self.tiers.len() as u32 {
             self.ensure(tier, None);
         }
@@ -101,16 +108,45 @@ impl Plan {
         self.smallest_quantum = quanta.fold(f64::INFINITY, f64::min);
     }
 
-    fn compute(&self, tier: u32, tenant: Option<&str>) -> Option<Profile> {
+    fn compute(&self, tier: u32, tenant: Option<&str>) -> Option<(Profile, Rules)> {
         let named = self.policy.tier(&self.tiers[tier as usize])?;
         let own = tenant.and_then(|name| self.policy.override_for(name));
         let weight = own.and_then(|own| own.weight).unwrap_or_else(|| named.weight());
-        Some(Profile {
+        let rules = self.rules_for(tier, &self.policy.quota_for(named, own));
+        let profile = Profile {
             tier,
             weight: weight.as_f64(),
             quantum: Quantum::new(weight, self.policy.base_quantum()),
             bound: own.and_then(|own| own.queue_max).unwrap_or_else(|| named.queue_max()),
-        })
+            is_limited: !rules.is_none(),
+        };
+        Some((profile, rules))
+    }
+
+    fn rules_for(&self, tier: u32, quota: &Quota) -> Rules {
+        let capacity = self.policy.concurrency();
+        let counts_tier = quota.tier_concurrency.is_some() && (tier as usize) < TIERS_MAX;
+        Rules {
+            rate: quota.rate,
+            cap: quota.concurrency.and_then(|cap| cap.grants(capacity)),
+            min: quota.minimum(capacity),
+            tier: counts_tier.then_some(tier),
+            engine: capacity.is_some(),
+            max_wait: quota.max_wait.map_or(Nanos::MAX, Nanos::from_duration),
+            overload: match quota.overload {
+                Overload::Reject => None,
+                Overload::Wait(time) => Some(time),
+            },
+            jitter: Nanos::from_duration(self.policy.jitter()),
+        }
+    }
+
+    /// The limit of each tier's grants in flight, by number.
+    pub(crate) fn tier_caps(&self) -> impl Iterator<Item = Option<u32>> {
+        let capacity = self.policy.concurrency();
+        self.tiers
+            .iter()
+            .map(move |name| self.policy.tier(name)?.tier_concurrency()?.grants(capacity))
     }
 
     fn ensure(&mut self, tier: u32, tenant: Option<&str>) -> u32 {
@@ -118,9 +154,10 @@ impl Plan {
         if let Some(&number) = self.numbers.get(&pair) {
             return number;
         }
-        let profile = self.compute(tier, tenant).expect("a tier of the policy");
+        let (profile, rules) = self.compute(tier, tenant).expect("a tier of the policy");
         let number = self.profiles.len() as u32;
         self.profiles.push(profile);
+        self.rules.push(rules);
         self.numbers.insert(pair, number);
         number
     }
@@ -135,14 +172,27 @@ impl Plan {
     pub(crate) fn terms(&self, tier: u32, tenant: &str) -> Option<Terms> {
         let own = self.policy.override_for(tenant).map(|_| tenant.to_owned());
         let profile = *self.numbers.get(&(tier, own))?;
-        Some(Terms { profile, bound: self.profiles[profile as usize].bound })
+        Some(self.terms_of(profile))
+    }
+
+    /// What holds for the tenants of a profile.
+    pub(crate) fn terms_of(&self, profile: u32) -> Terms {
+        let rules = &self.rules[profile as usize];
+        let by_cost = rules.rate.filter(|rate| rate.unit() == Unit::Cost);
+        let cost_max = by_cost.and_then(|rate| u32::try_from(rate.widest()).ok());
+        Terms {
+            profile,
+            bound: self.profiles[profile as usize].bound,
+            cost_max: cost_max.unwrap_or(u32::MAX),
+            max_wait: rules.max_wait,
+        }
     }
 
     /// What holds for `tenant` in `tier`; the plan has a profile for it from then on.
     pub(crate) fn ensure_terms(&mut self, tier: u32, tenant: &str) -> Terms {
         let own = self.policy.override_for(tenant).map(|_| tenant);
         let profile = self.ensure(tier, own);
-        Terms { profile, bound: self.profiles[profile as usize].bound }
+        self.terms_of(profile)
     }
 
     /// Cost of every kind by number; 0 for a kind whose cost is the job's own size.

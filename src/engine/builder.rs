@@ -1,10 +1,10 @@
 use super::Engine;
 use super::observe::{Observer, PanicReport};
-use super::shared::{PanicHook, Shared};
+use super::shared::{ExpiryHook, Hooks, PanicHook, SPARE_DESKS, Shared};
 use super::threads;
 use crate::claim::Grant;
 use crate::clock::Clock;
-use crate::dispatch::{Lanes, Start};
+use crate::dispatch::{Expired, Lanes, Start};
 use crate::park::dormitory;
 use crate::policy::Policy;
 use crate::sync::{cores, next_serial};
@@ -24,6 +24,7 @@ pub struct Builder<T> {
     clock: Option<Clock>,
     observer: Option<Arc<dyn Observer>>,
     panic_hook: Option<PanicHook>,
+    expiry_hook: Option<ExpiryHook<T>>,
     pub(super) start: Start,
     _payload: PhantomData<fn(T)>,
 }
@@ -86,6 +87,7 @@ impl<T: Send + 'static> Builder<T> {
             clock: None,
             observer: None,
             panic_hook: None,
+            expiry_hook: None,
             start: Start::default(),
             _payload: PhantomData,
         }
@@ -129,6 +131,14 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
+    /// Sets what is told of jobs that expired, and gets them; they are dropped otherwise. Called with no
+    /// lane claimed and no lock held: on a worker's thread between handlers, on the timekeeper's when
+    /// all workers are busy, or inside the pull that found the job expired.
+    pub fn on_expired(mut self, hook: impl Fn(Expired<T>) + Send + Sync + 'static) -> Self {
+        self.expiry_hook = Some(Arc::new(hook));
+        self
+    }
+
     /// Makes an engine without threads: the service's own threads take grants through
     /// [`Engine::worker`].
     ///
@@ -160,13 +170,15 @@ impl<T: Send + 'static> Builder<T> {
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(StartError::Workers { asked: workers });
         }
-        // One bed more than workers: a drain collects what is left from a desk of its own.
-        let (sleepers, beds) = dormitory(workers + 1);
+        let (sleepers, beds) = dormitory(workers + SPARE_DESKS);
         // Engines are numbered, so that a handle of one is refused by another.
         let number = next_serial() as u16;
-        let lanes = Lanes::starting_at(self.policy, workers + 1, sleepers, number, self.start)
-            .observed(self.observer.is_some());
+        let lanes =
+            Lanes::starting_at(self.policy, workers + SPARE_DESKS, sleepers, number, self.start)
+                .observed(self.observer.is_some());
         let clock = self.clock.unwrap_or_else(Clock::monotonic);
-        Ok(Shared::new(Arc::new(lanes), clock, self.observer, self.panic_hook, beds))
+        let hooks =
+            Hooks { observer: self.observer, panic: self.panic_hook, expiry: self.expiry_hook };
+        Ok(Shared::new(Arc::new(lanes), clock, hooks, beds))
     }
 }

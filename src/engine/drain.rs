@@ -131,12 +131,15 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Takes every waiting job out of the lanes, in the order of the tenants' turns.
     fn collect(&self, returned: &mut Vec<Returned<T>>) {
-        let mut seat = self.sit_down(self.desks.len() - 1);
+        let mut seat = self.sit_down(self.collectors_desk());
         seat.observed = false;
+        seat.hands_back = true;
+        self.lanes.wake_parked();
         let before = returned.len();
         let mut batch = Outbox::with_capacity(COLLECT_JOBS as usize);
         let mut patience = now() + PRODUCERS_GRACE;
         loop {
+            self.lanes.rouse_all();
             match seat.tick(&self.lanes, self.clock.now(), COLLECT_JOBS, &mut batch) {
                 crate::dispatch::Tick::Granted(_) => patience = now() + PRODUCERS_GRACE,
                 _ if self.is_empty() || now() >= patience || mutant!("engine.no_patience") => break,

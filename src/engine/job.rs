@@ -1,6 +1,8 @@
 use crate::error::Reason;
 use crate::tenant::Tenant;
+use crate::units::{Bands, Nanos, Order, Priority};
 use std::fmt;
+use std::time::Duration;
 
 /// A unit of work: a payload and what it costs.
 ///
@@ -13,13 +15,49 @@ pub struct Job<T> {
     pub(super) payload: T,
     pub(super) cost: u32,
     pub(super) kind: Option<Kind>,
+    pub(super) order: Wishes,
+}
+
+/// When a job is to go, beside first come, first served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Wishes {
+    /// Whether there are any.
+    pub(super) any: bool,
+    pub(super) priority: Priority,
+    pub(super) not_before: Nanos,
+    pub(super) delay: Nanos,
+    pub(super) deadline: Nanos,
+    pub(super) max_wait: Nanos,
+}
+
+impl Wishes {
+    pub(super) const NONE: Wishes = Wishes {
+        any: false,
+        priority: Priority::MIN,
+        not_before: Nanos::ZERO,
+        delay: Nanos::ZERO,
+        deadline: Nanos::MAX,
+        max_wait: Nanos::MAX,
+    };
+
+    /// The order they come to for a job that is submitted at `now` to a tenant whose jobs wait for at
+    /// most `max_wait`. The earliest of all deadlines holds; waits count from the due moment.
+    pub(super) fn order(&self, now: Nanos, max_wait: Nanos, bands: Bands) -> Order {
+        let due = self.not_before.max(match self.delay {
+            Nanos::ZERO => Nanos::ZERO,
+            delay => now.after(delay),
+        });
+        let due = if due <= now { Nanos::ZERO } else { due };
+        let deadline = now.max(due).after(self.max_wait.min(max_wait)).min(self.deadline);
+        Order { band: bands.band(self.priority), due, deadline }
+    }
 }
 
 impl<T> Job<T> {
     /// A job of cost 1.
     #[inline]
     pub fn new(payload: T) -> Self {
-        Job { payload, cost: 1, kind: None }
+        Job { payload, cost: 1, kind: None, order: Wishes::NONE }
     }
 
     /// Sets the cost in units, `1..=1_000_000`; checked when the job is submitted.
@@ -36,6 +74,56 @@ impl<T> Job<T> {
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kind = Some(kind);
+        self
+    }
+
+    /// Sets how urgent the job is among its tenant's jobs: 0, the default, to 9,000; what is outside
+    /// becomes the nearest. It is mapped to one of four bands by the policy's `priority_bands`; higher bands
+    /// go first, and inside a band jobs go in the order in which they came. The lowest band that has
+    /// jobs gets at least one of any 16 of its tenant's grants.
+    #[inline]
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.order.any = true;
+        self.order.priority = Priority::new(priority);
+        self
+    }
+
+    /// Keeps the job back until a moment of the engine's clock ([`Engine::now`](crate::Engine::now)).
+    /// Its wait counts from then.
+    #[inline]
+    #[must_use]
+    pub fn not_before(mut self, moment: Nanos) -> Self {
+        self.order.any = true;
+        self.order.not_before = moment;
+        self
+    }
+
+    /// Keeps the job back for a time from its submission.
+    #[inline]
+    #[must_use]
+    pub fn delay(mut self, time: Duration) -> Self {
+        self.order.any = true;
+        self.order.delay = Nanos::from_duration(time);
+        self
+    }
+
+    /// Lets the job expire at a moment of the engine's clock, if it has not been granted before.
+    #[inline]
+    #[must_use]
+    pub fn deadline(mut self, moment: Nanos) -> Self {
+        self.order.any = true;
+        self.order.deadline = moment;
+        self
+    }
+
+    /// Lets the job expire when it has waited for so long, counted from submission or from when it is
+    /// due. The earliest of a job's deadlines holds, the policy's `max_wait` included.
+    #[inline]
+    #[must_use]
+    pub fn max_wait(mut self, time: Duration) -> Self {
+        self.order.any = true;
+        self.order.max_wait = Nanos::from_duration(time);
         self
     }
 
@@ -134,7 +222,14 @@ impl<T> fmt::Display for Refused<T> {
                 f.write_str("invalid: the kind belongs to another engine")
             }
             Reason::Invalid => write!(f, "invalid: cost {current} is outside 1..=1000000"),
-            Reason::TooManyTenants => f.write_str("too many tenants"),
+            Reason::TooWide => {
+                write!(
+                    f,
+                    "too wide: cost {current} is more than the tenant's rate ever lets go at once, {limit}"
+                )
+            }
+            Reason::Deadline => f.write_str("deadline: it has passed already"),
+            other => f.write_str(other.code()),
         }
     }
 }

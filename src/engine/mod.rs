@@ -2,6 +2,7 @@
 
 mod builder;
 mod drain;
+mod explain;
 mod job;
 mod observe;
 mod report;
@@ -10,15 +11,18 @@ mod submit;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod threads;
+mod timekeeper;
 mod worker;
 
 pub use builder::{Builder, StartError};
 pub use drain::{DrainReport, Returned};
+pub use explain::{Explanation, Standing, Wait};
 pub use job::{Accepted, Batch, Job, Kind, Refused};
 pub use observe::{Observer, PanicReport, Served};
 pub use submit::TenantError;
 pub use worker::{Worker, WorkerError};
 
+pub use crate::dispatch::Expired;
 use crate::dispatch::{Lanes, PlanError};
 use crate::policy::Policy;
 use crate::sync::Mutex;
@@ -143,7 +147,7 @@ impl<T: Send + 'static> fmt::Debug for Engine<T> {
         let lanes = &self.shared.lanes;
         f.debug_struct("Engine")
             .field("tenants", &lanes.table.used())
-            .field("workers", &self.shared.desks.len())
+            .field("workers", &self.shared.workers())
             .field("sleeping", &lanes.sleepers.count())
             .finish_non_exhaustive()
     }

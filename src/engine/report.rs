@@ -3,8 +3,10 @@
 use super::shared::Shared;
 use crate::dispatch::Plan;
 use crate::error::Reason;
-use crate::stats::{Delays, Kind, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
+use crate::gate::Scope;
+use crate::stats::{Delays, Kind, LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
 use crate::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeMap;
 
 impl<T: Send + 'static> Shared<T> {
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -22,6 +24,7 @@ impl<T: Send + 'static> Shared<T> {
             dispatched,
             served_cost: sum(|row| row.served_cost) + retired.served_cost,
             depth,
+            expired: self.lanes.expired.total(),
             running: granted - settled,
             refused: self.refusals(),
             tenants: tenant_rows.len() as u32,
@@ -30,15 +33,27 @@ impl<T: Send + 'static> Shared<T> {
             queue_reserved: blocks * u64::from(self.lanes.pool.mask() + 1),
             queue_max: self.lanes.pool.slots_max(),
             timed_every: self.lanes.cadence.stamped_every(),
+            limits: self.limits_row(&plan),
             tiers: self.tier_rows(&plan),
             workers: self.worker_rows(),
             tenant_rows,
         }
     }
 
-    fn refusals(&self) -> std::collections::BTreeMap<Reason, u64> {
-        let counts = self.refused.iter().map(|count| count.load(Relaxed));
-        Reason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
+    fn limits_row(&self, plan: &Plan) -> LimitsRow {
+        let census = self.lanes.gate.census();
+        LimitsRow {
+            concurrency: plan.policy.concurrency(),
+            in_flight: self.lanes.gate.used(Scope::Engine),
+            waiting: by_reason(census.parked),
+            parked: by_reason(census.parks),
+            minima_waiting: census.urgent,
+            minima_served: census.minima_served,
+        }
+    }
+
+    fn refusals(&self) -> BTreeMap<Reason, u64> {
+        by_reason(std::array::from_fn(|at| self.refused[at].load(Relaxed)))
     }
 
     fn tenant_rows(&self, plan: &Plan) -> Vec<TenantRow> {
@@ -54,10 +69,15 @@ impl<T: Send + 'static> Shared<T> {
                 accepted: dispatched + u64::from(depth),
                 dispatched,
                 served_cost: row.served().1,
+                expired: self.lanes.gate.known(tenant.slot).map_or(0, |entry| entry.expired()),
                 depth,
                 queue_max: profile.bound,
                 refused: row.refused.load(Relaxed),
                 refused_cost: row.refused_cost.load(Relaxed),
+                in_flight: plan.rules[row.profile() as usize]
+                    .counts()
+                    .then(|| self.lanes.gate.entry(tenant.slot).running()),
+                waits_for: self.lanes.gate.place(tenant.slot).map(|place| place.denial.reason),
             };
             rows.push((tenant.slot, tenant_row));
         });
@@ -79,7 +99,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     fn worker_rows(&self) -> Vec<WorkerRow> {
-        let workers = &self.desks[..self.desks.len() - 1];
+        let workers = &self.desks[..self.workers()];
         let rows = workers.iter().enumerate().map(|(number, desk)| {
             let counters = &desk.counters;
             WorkerRow {
@@ -97,4 +117,9 @@ impl<T: Send + 'static> Shared<T> {
         });
         rows.collect()
     }
+}
+
+/// The reasons that have occurred, with their counts.
+fn by_reason(counts: [u64; Reason::ALL.len()]) -> BTreeMap<Reason, u64> {
+    Reason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
 }

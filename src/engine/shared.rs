@@ -3,7 +3,7 @@
 use super::observe::{Observer, PanicReport, Served};
 use crate::claim::Ledger;
 use crate::clock::Clock;
-use crate::dispatch::{Lanes, Plan, PlanError, Seat, unit};
+use crate::dispatch::{Expired, Lanes, Plan, PlanError, Seat, unit};
 use crate::error::Reason;
 use crate::park::{Bed, Look};
 use crate::policy::Policy;
@@ -23,13 +23,25 @@ const DRAINING: u32 = 1;
 const STOPPED: u32 = 2;
 
 pub(super) type PanicHook = Arc<dyn Fn(PanicReport) + Send + Sync>;
+pub(super) type ExpiryHook<T> = Arc<dyn Fn(Expired<T>) + Send + Sync>;
+
+/// Code that is not ours.
+pub(super) struct Hooks<T> {
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) panic: Option<PanicHook>,
+    pub(super) expiry: Option<ExpiryHook<T>>,
+}
+
+/// Desks beside the workers': the timekeeper's, and one from which a drain collects what is left.
+pub(super) const SPARE_DESKS: usize = 2;
 
 pub(super) struct Shared<T: Send + 'static> {
     pub(super) lanes: Arc<Lanes<T>>,
     pub(super) clock: Clock,
     pub(super) observer: Option<Arc<dyn Observer>>,
-    pub(super) panic_hook: Option<PanicHook>,
-    /// One per worker.
+    panic_hook: Option<PanicHook>,
+    expiry_hook: Option<ExpiryHook<T>>,
+    /// One per worker, and the spare ones.
     pub(super) desks: Box<[Desk]>,
     /// `OPEN -> DRAINING -> STOPPED`; never back. Changed by `fetch_max`.
     phase: AtomicU32,
@@ -141,17 +153,12 @@ impl Desk {
 }
 
 impl<T: Send + 'static> Shared<T> {
-    pub(super) fn new(
-        lanes: Arc<Lanes<T>>,
-        clock: Clock,
-        observer: Option<Arc<dyn Observer>>,
-        panic_hook: Option<PanicHook>,
-        beds: Vec<Bed>,
-    ) -> Self {
+    pub(super) fn new(lanes: Arc<Lanes<T>>, clock: Clock, hooks: Hooks<T>, beds: Vec<Bed>) -> Self {
         let shared = Shared {
             clock,
-            observer,
-            panic_hook,
+            observer: hooks.observer,
+            panic_hook: hooks.panic,
+            expiry_hook: hooks.expiry,
             desks: beds.into_iter().map(|bed| Desk::new(Some(bed))).collect(),
             phase: AtomicU32::new(OPEN),
             refused: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -165,6 +172,19 @@ impl<T: Send + 'static> Shared<T> {
         };
         shared.store_kind_costs();
         shared
+    }
+
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> usize {
+        self.desks.len() - SPARE_DESKS
+    }
+
+    pub(super) fn timekeepers_desk(&self) -> usize {
+        self.desks.len() - 2
+    }
+
+    pub(super) fn collectors_desk(&self) -> usize {
+        self.desks.len() - 1
     }
 
     /// A worker's place at desk `index`.
@@ -205,6 +225,7 @@ impl<T: Send + 'static> Shared<T> {
         // ORDERING(engine.stop): AcqRel; pairs with engine.stopped.
         self.phase.fetch_max(STOPPED, ord!("engine.stop", AcqRel => Relaxed));
         self.lanes.sleepers.wake_all();
+        self.lanes.alarm.ring(&self.lanes.sleepers);
     }
 
     /// Begins a look for work by worker `index`; `false` when the engine has stopped.
@@ -235,7 +256,7 @@ impl<T: Send + 'static> Shared<T> {
     pub(super) fn speed(&self) -> Option<Speed> {
         let now = self.clock.now();
         let (mut jobs, mut done, mut cost, mut busy_s, mut workers) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        for desk in &self.desks[..self.desks.len() - 1] {
+        for desk in &self.desks[..self.workers()] {
             let (granted, settled) = desk.grants();
             if settled > 0 {
                 jobs += granted as f64;
@@ -300,19 +321,23 @@ impl<T: Send + 'static> Shared<T> {
             let tier = old.profiles[row.profile() as usize].tier;
             moved.push((tenant.slot, plan.ensure_terms(tier, &name)));
         }
+        self.lanes.tune(&plan);
         self.lanes.plan.store(plan);
-        moved.into_iter().for_each(|(slot, terms)| self.lanes.table.row(slot).set_terms(terms));
+        let plan = self.lanes.plan.load();
+        for (slot, terms) in moved {
+            self.lanes.gate.tune(slot, &plan.rules[terms.profile as usize]);
+            self.lanes.table.row(slot).set_terms(terms);
+        }
         self.store_bounds();
         self.store_kind_costs();
+        self.lanes.wake_parked();
         Ok(())
     }
 
     fn store_bounds(&self) {
         let plan = self.lanes.plan.load();
         for (_, row) in self.lanes.table.rows() {
-            let profile = row.profile();
-            let bound = plan.profiles[profile as usize].bound;
-            row.set_terms(crate::tenant::Terms { profile, bound });
+            row.set_terms(plan.terms_of(row.profile()));
         }
         self.lanes.crowd.wake(|_| true);
     }
@@ -340,7 +365,18 @@ impl<T: Send + 'static> Shared<T> {
             self.lanes.plan.store(wider);
             terms
         });
-        Some(table.intern_beside(name, terms, || self.ages()))
+        let plan = self.lanes.plan.load();
+        let rules = &plan.rules[terms.profile as usize];
+        if let Some(known) = table.find(name) {
+            self.lanes.gate.tune(known.slot, rules);
+        }
+        let now = self.clock.now();
+        let is_idle = |slot, profile: u32| self.lanes.is_forgettable(slot, profile, now);
+        let interned = table.intern_beside(name, terms, || self.ages(), is_idle);
+        if let Ok(new) = &interned {
+            self.lanes.gate.tune(new.slot, rules);
+        }
+        Some(interned)
     }
 
     /// Runs code that is not ours. A panic is reported once and goes no further, and neither does
@@ -359,6 +395,25 @@ impl<T: Send + 'static> Shared<T> {
             }
             discard(payload);
         })
+    }
+
+    /// Hands over the jobs that have expired. A look when there are none.
+    #[inline]
+    pub(super) fn tell_expired(&self, worker: Option<usize>) {
+        if !self.lanes.expired.is_empty() {
+            self.tell_expired_now(worker);
+        }
+    }
+
+    #[cold]
+    fn tell_expired_now(&self, worker: Option<usize>) {
+        for job in self.lanes.expired.take() {
+            let tenant = job.tenant;
+            let _ = self.guard(worker, Some(tenant), || match &self.expiry_hook {
+                Some(hook) => hook(job),
+                None => drop(job),
+            });
+        }
     }
 
     /// Tells the observer what a tick served.

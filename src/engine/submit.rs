@@ -1,19 +1,25 @@
 //! The way in.
 
 use super::Engine;
-use super::job::{Accepted, Batch, FOREIGN_KIND, Job, Kind, Refused};
+use super::job::{Accepted, Batch, FOREIGN_KIND, Job, Kind, Refused, Wishes};
+use super::observe::Observer;
 use super::shared::Shared;
 use crate::dispatch::Lanes;
 use crate::error::Reason;
 use crate::ring::{Door, ReserveError, Stamp, distance};
 use crate::sync::{self, atomic::Ordering::Relaxed};
 use crate::tenant::{InternError, Row, Tenant};
-use crate::units::Cost;
+use crate::units::{Cost, Nanos};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Longest name of a tenant, in bytes.
 const NAME_BYTES_MAX: usize = 256;
+
+/// A submission without room waits if its tenant's overload rule says so.
+const PATIENT: bool = true;
+/// It does not: the caller waits.
+const IMPATIENT: bool = false;
 
 /// Why a name got no handle.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,7 +67,8 @@ impl<T: Send + 'static> Engine<T> {
         Some(Kind { number: number as u16, engine: self.shared.lanes.number })
     }
 
-    /// Queues a job for a tenant. Never blocks.
+    /// Queues a job for a tenant. Never blocks, unless the policy's `overload` rule says that a tenant's
+    /// submissions wait for room: then as [`submit_blocking`](Engine::submit_blocking).
     ///
     /// # Errors
     /// [`Refused`] gives the job back with the reason; nothing of it stays behind.
@@ -71,7 +78,7 @@ impl<T: Send + 'static> Engine<T> {
     /// idle and joins the rotation.
     #[inline]
     pub fn submit(&self, tenant: Tenant, job: impl Into<Job<T>>) -> Result<Accepted, Refused<T>> {
-        self.shared.submit(&self.lanes, tenant, job.into())
+        self.shared.submit(&self.lanes, tenant, job.into(), PATIENT)
     }
 
     /// Queues jobs in order, with one read-modify-write for up to 64 of them; stops at the first
@@ -150,26 +157,38 @@ impl<T: Send + 'static> Shared<T> {
         TenantError { reason, message }
     }
 
-    #[inline]
+    /// A submission by a caller that waits for room itself.
+    fn submit_now(&self, tenant: Tenant, job: Job<T>) -> Result<Accepted, Refused<T>> {
+        self.submit(&self.lanes, tenant, job, IMPATIENT)
+    }
+
+    // Always inlined, so that the job of a caller who has just made it is never in memory.
+    #[inline(always)]
     fn submit(
         &self,
         lanes: &Lanes<T>,
         tenant: Tenant,
         job: Job<T>,
+        by_rule: bool,
     ) -> Result<Accepted, Refused<T>> {
         // Taken apart, so that a job on its way in is not built in memory.
-        let Job { payload, cost: own, kind } = job;
+        let Job { payload, cost: own, kind, order } = job;
         let cost = match self.check(lanes, tenant, own, kind) {
             Ok(cost) => cost,
             Err((reason, detail)) => {
-                return Err(self.refuse(Job { payload, cost: own, kind }, None, reason, detail));
+                let job = Job { payload, cost: own, kind, order };
+                return Err(self.refuse(job, None, reason, detail));
             }
         };
         let row = lanes.table.row(tenant.slot());
-        let careful = lanes.cadence.careful();
-        let next = row.tail.reserve_next(&lanes.pool, door(tenant, row), row.tail.enter(), careful);
+        if order.any {
+            let job = Job { payload, cost: own, kind, order };
+            return self.submit_in_order(lanes, tenant, job, (cost, by_rule));
+        }
+        let (careful, door) = (lanes.cadence.careful(), plain_door(tenant, row));
+        let next = row.tail.reserve_next(&lanes.pool, door, row.tail.enter(), careful);
         let Some(ticket) = next else {
-            return self.submit_with_care(lanes, tenant, Job { payload, cost: own, kind }, cost);
+            return self.submit_with_care(lanes, tenant, (payload, own, kind), (cost, by_rule));
         };
         let place = ticket.position();
         ticket.publish(cost, Stamp::NONE, payload);
@@ -177,32 +196,95 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// Submits a job that is stamped or observed, or to a lane that is idle, looks full, needs a
-    /// block, or is contended.
+    /// block, or is contended; and what has an order of its own, or belongs to a tenant whose limits
+    /// concern submissions.
     #[inline(never)]
     fn submit_with_care(
         &self,
         lanes: &Lanes<T>,
         tenant: Tenant,
-        job: Job<T>,
-        cost: u32,
+        (payload, own, kind): (T, u32, Option<Kind>),
+        (cost, by_rule): (u32, bool),
     ) -> Result<Accepted, Refused<T>> {
+        // Made where it is needed: most of a job is about its order, which this one does not have.
+        let whole = |payload| Job { payload, cost: own, kind, order: Wishes::NONE };
         let row = lanes.table.row(tenant.slot());
         let door = door(tenant, row);
+        if row.plain_bound.load(Relaxed) != door.bound {
+            return self.submit_in_order(lanes, tenant, whole(payload), (cost, by_rule));
+        }
         let stamp = self.stamp(lanes, row);
         let ticket = match row.tail.reserve(&lanes.pool, door) {
             Ok(ticket) => ticket,
-            Err(error) => {
-                let (reason, detail) = self.why(error, door.bound);
-                return Err(self.refuse(job, Some((row, cost)), reason, detail));
-            }
+            Err(error) => return self.no_room(tenant, (whole(payload), error), (cost, by_rule)),
         };
         let (place, activates) = (ticket.position(), ticket.activates);
-        ticket.publish(cost, stamp, job.payload);
+        ticket.publish(cost, stamp, payload);
         if activates {
             lanes.activate(tenant.slot());
         }
         self.tell_enqueued(tenant, row);
         Ok(Accepted { tenant, place })
+    }
+
+    /// Submits a job that may have an order of its own, or a limit that it is too wide for.
+    #[inline(never)]
+    fn submit_in_order(
+        &self,
+        lanes: &Lanes<T>,
+        tenant: Tenant,
+        job: Job<T>,
+        (cost, by_rule): (u32, bool),
+    ) -> Result<Accepted, Refused<T>> {
+        let row = lanes.table.row(tenant.slot());
+        let cost_max = row.cost_max.load(Relaxed);
+        if cost > cost_max {
+            let detail = (u64::from(cost), u64::from(cost_max));
+            return Err(self.refuse(job, Some((row, cost)), Reason::TooWide, detail));
+        }
+        let now = self.clock.now();
+        let max_wait = Nanos(row.max_wait.load(Relaxed));
+        let order = job.order.order(now, max_wait, lanes.bands());
+        if order.deadline <= now {
+            return Err(self.refuse(job, Some((row, cost)), Reason::Deadline, (0, 0)));
+        }
+        let ticket = match row.tail.reserve(&lanes.pool, door(tenant, row)) {
+            Ok(ticket) => ticket,
+            Err(error) => return self.no_room(tenant, (job, error), (cost, by_rule)),
+        };
+        let (place, activates) = (ticket.position(), ticket.activates);
+        ticket.publish_ordered(&lanes.pool, (cost, Stamp::at(now.0)), order, job.payload);
+        if activates {
+            lanes.activate(tenant.slot());
+        }
+        lanes.expect(tenant.slot(), order);
+        self.tell_enqueued(tenant, row);
+        Ok(Accepted { tenant, place })
+    }
+
+    /// What becomes of a job whose place could not be reserved.
+    #[cold]
+    fn no_room(
+        &self,
+        tenant: Tenant,
+        (job, error): (Job<T>, ReserveError),
+        (cost, by_rule): (u32, bool),
+    ) -> Result<Accepted, Refused<T>> {
+        let row = self.lanes.table.row(tenant.slot());
+        let (reason, detail) = self.why(error, row.bound.load(Relaxed));
+        let refused = self.refuse(job, Some((row, cost)), reason, detail);
+        if by_rule && waits(reason) { self.overloaded(tenant, refused) } else { Err(refused) }
+    }
+
+    /// What becomes of a job for which there is no room, by the tenant's overload rule.
+    #[cold]
+    fn overloaded(&self, tenant: Tenant, refused: Refused<T>) -> Result<Accepted, Refused<T>> {
+        let plan = self.lanes.plan.load();
+        let profile = self.lanes.table.row(tenant.slot()).profile();
+        match plan.rules.get(profile as usize).and_then(|rules| rules.overload) {
+            None => Err(refused),
+            Some(time) => self.submit_blocking(tenant, refused.into_job(), sync::now() + time),
+        }
     }
 
     /// Checks what needs no tenant state, and resolves the cost.
@@ -277,23 +359,30 @@ impl<T: Send + 'static> Shared<T> {
         Refused::new(job, reason, detail)
     }
 
+    #[inline]
     pub(super) fn tell_enqueued(&self, tenant: Tenant, row: &Row) {
         if let Some(observer) = &self.observer {
-            let depth = row.progress().1;
-            let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
+            self.tell_observer(&**observer, tenant, row);
         }
+    }
+
+    #[cold]
+    fn tell_observer(&self, observer: &dyn Observer, tenant: Tenant, row: &Row) {
+        let depth = row.progress().1;
+        let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
     }
 
     fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
         let mut jobs = std::collections::VecDeque::from(jobs);
         let mut accepted = 0;
         while let Some(job) = jobs.front() {
-            let checked = self.check_job(tenant, job);
+            let checked = self.check_job(tenant, job).map_err(|(reason, _)| (reason, 0));
             let taken = checked.and_then(|_| self.submit_some(tenant, &mut jobs));
             match taken {
                 Ok(count) => accepted += count,
-                Err((reason, _)) => {
-                    jobs.iter().for_each(|job| self.count_batch_refusal(tenant, job, reason));
+                Err((reason, counted)) => {
+                    let uncounted = jobs.iter().skip(counted);
+                    uncounted.for_each(|job| self.count_batch_refusal(tenant, job, reason));
                     return Batch { accepted, refused: jobs.into(), reason: Some(reason) };
                 }
             }
@@ -308,19 +397,24 @@ impl<T: Send + 'static> Shared<T> {
         self.count_refusal(reason, row, cost);
     }
 
-    /// Submits jobs from the front of `jobs`, by one reservation; at least one is accepted.
+    /// Submits jobs from the front of `jobs`, by one reservation where they allow it; at least one is
+    /// accepted. The error says how many refusals have been counted already.
     fn submit_some(
         &self,
         tenant: Tenant,
         jobs: &mut std::collections::VecDeque<Job<T>>,
-    ) -> Result<usize, (Reason, (u64, u64))> {
+    ) -> Result<usize, (Reason, usize)> {
         let row = self.lanes.table.row(tenant.slot());
         let door = door(tenant, row);
-        let good = jobs.iter().take_while(|job| self.check_job(tenant, job).is_ok()).count();
+        let is_plain = |job: &Job<T>| !job.order.any && self.check_job(tenant, job).is_ok();
+        let good = jobs.iter().take_while(|job| is_plain(job)).count();
+        if good == 0 || row.plain_bound.load(Relaxed) != door.bound {
+            return self.submit_first(tenant, jobs);
+        }
         let wanted = u32::try_from(good).unwrap_or(u32::MAX);
         let stamp = self.stamp(&self.lanes, row);
         let reserved = row.tail.reserve_span(&self.lanes.pool, door, wanted);
-        let mut span = reserved.map_err(|error| self.why(error, door.bound))?;
+        let mut span = reserved.map_err(|error| (self.why(error, door.bound).0, 0))?;
         let (activates, count) = (span.activates, span.len() as usize);
         while let Some(ticket) = span.next_ticket() {
             let job = jobs.pop_front().expect("no more positions than jobs were asked for");
@@ -334,13 +428,30 @@ impl<T: Send + 'static> Shared<T> {
         Ok(count)
     }
 
+    /// Submits the first of `jobs` by itself.
+    fn submit_first(
+        &self,
+        tenant: Tenant,
+        jobs: &mut std::collections::VecDeque<Job<T>>,
+    ) -> Result<usize, (Reason, usize)> {
+        let job = jobs.pop_front().expect("the caller has seen one");
+        match self.submit_now(tenant, job) {
+            Ok(_) => Ok(1),
+            Err(refused) => {
+                let reason = refused.reason;
+                jobs.push_front(refused.job);
+                Err((reason, 1))
+            }
+        }
+    }
+
     fn submit_blocking(
         &self,
         tenant: Tenant,
         job: Job<T>,
         deadline: Instant,
     ) -> Result<Accepted, Refused<T>> {
-        let mut refused = match self.submit(&self.lanes, tenant, job) {
+        let mut refused = match self.submit_now(tenant, job) {
             Err(refused) if waits(refused.reason) => refused,
             done => return done,
         };
@@ -351,7 +462,8 @@ impl<T: Send + 'static> Shared<T> {
             }
             let mut job = Some(refused.into_job());
             let done = self.lanes.crowd.wait(tenant.slot(), left, || {
-                match self.submit(&self.lanes, tenant, job.take().expect("offered once")) {
+                match self.submit(&self.lanes, tenant, job.take().expect("offered once"), IMPATIENT)
+                {
                     Err(again) if waits(again.reason) => {
                         job = Some(again.into_job());
                         None
@@ -363,7 +475,7 @@ impl<T: Send + 'static> Shared<T> {
                 return done;
             }
             let job = job.expect("given back by the attempt");
-            refused = match self.submit(&self.lanes, tenant, job) {
+            refused = match self.submit_now(tenant, job) {
                 Err(refused) if waits(refused.reason) => refused,
                 done => return done,
             };
@@ -398,6 +510,12 @@ impl<T: Send + 'static> Shared<T> {
         let rounds = (ahead / own).ceil();
         Duration::try_from_secs_f64(rounds * all.max(own) / speed.cost_per_s).ok()
     }
+}
+
+/// The door for submissions without care: closed for tenants whose every submission needs some.
+#[inline]
+fn plain_door(tenant: Tenant, row: &Row) -> Door<'_> {
+    Door { bound: row.plain_bound.load(Relaxed), ..door(tenant, row) }
 }
 
 #[inline]

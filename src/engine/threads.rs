@@ -2,6 +2,7 @@
 
 use super::builder::StartError;
 use super::shared::Shared;
+use super::timekeeper;
 use crate::claim::Grant;
 use crate::dispatch::{Plan, Seat, Tick};
 use crate::park::Bed;
@@ -54,7 +55,7 @@ pub(super) fn start<T: Send + 'static>(
     pin: bool,
     threads: &mut Vec<JoinHandle<()>>,
 ) -> Result<(), StartError> {
-    let workers = shared.desks.len() - 1;
+    let workers = shared.workers();
     // Read once, before any thread is pinned: the list is the calling thread's mask.
     let core_ids = if pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
     if pin && core_ids.len() < workers {
@@ -81,6 +82,8 @@ pub(super) fn start<T: Send + 'static>(
         threads.push(spawned.map_err(|source| StartError::Spawn { worker: index, source })?);
     }
     drop(ready);
+    let timekeeper = timekeeper::start(shared);
+    threads.push(timekeeper.map_err(|source| StartError::Spawn { worker: workers, source })?);
     for _ in 0..workers {
         match arrivals.recv() {
             Ok((_, true)) => {}
@@ -139,6 +142,7 @@ impl<T: Send + 'static> Runner<T> {
         if self.seat.observed && !self.seat.visits.is_empty() {
             self.shared.tell_served(self.index, &self.seat, now);
         }
+        self.shared.tell_expired(Some(self.index));
         match tick {
             Tick::Granted(_) => {
                 self.stalls = 0;

@@ -68,7 +68,7 @@ impl<T: Send + 'static> Engine<T> {
     /// [`WorkerError::AllTaken`], always so on an engine that runs threads of its own.
     pub fn worker(&self) -> Result<Worker<T>, WorkerError> {
         let shared = &self.shared;
-        let workers = shared.desks.len() - 1;
+        let workers = shared.workers();
         let free = shared.desks[..workers].iter().enumerate().find_map(|(index, desk)| {
             let bed = desk.bed.lock().expect("no code panics under this lock").take()?;
             Some((index, bed))
@@ -119,6 +119,7 @@ impl<T: Send + 'static> Worker<T> {
         if self.seat.observed && !self.seat.visits.is_empty() {
             self.shared.tell_served(self.index, &self.seat, now);
         }
+        self.shared.tell_expired(Some(self.index));
         tick
     }
 
@@ -160,8 +161,13 @@ impl<T: Send + 'static> Worker<T> {
             _ => {
                 self.stalls = 0;
                 self.seat.counters.sleeps.add(1);
-                bed.sleep(&self.shared.lanes.sleepers, Some(left), || {
-                    self.shared.is_stopped() || !self.shared.lanes.rotation.is_empty()
+                let lanes = &self.shared.lanes;
+                let next = lanes.gate.next_at();
+                let left = left.min(next.since(self.shared.clock.now()).as_duration());
+                bed.sleep(&lanes.sleepers, Some(left), || {
+                    self.shared.is_stopped()
+                        || !lanes.rotation.is_empty()
+                        || lanes.gate.next_at() < next
                 });
             }
         }

@@ -71,6 +71,8 @@ const HUNGRY: u32 = 1 << 26;
 const BARREN: u32 = 1 << 27;
 /// The lane has never had a turn, or none in the round of its last one.
 const NEW: u32 = 1 << 28;
+/// The lane was parked in the middle of its last turn.
+const PAUSED: u32 = 1 << 29;
 
 impl Account {
     /// The account of a lane that has never had a turn.
@@ -128,6 +130,19 @@ impl Account {
             return leap;
         }
         leap + (self.away(refill.round) - 1).min(MISSED_MAX - 1)
+    }
+
+    /// Leaves the turn in the middle, for as long as the lane is parked. In the same round it goes on;
+    /// rounds it is away for are not given back.
+    pub(crate) fn pause(&mut self) {
+        self.mark |= RESTED | PAUSED;
+    }
+
+    /// Whether the lane, back in the rotation, must wait for the round after `round`: it has had its
+    /// turn, and was not parked in the middle of it.
+    #[inline]
+    pub(crate) fn waits_out(self, round: u32) -> bool {
+        self.had_turn(round) && !self.has(PAUSED)
     }
 
     /// Pays for a job of `cost` if the balance covers it.

@@ -70,6 +70,7 @@ impl Gcra {
 
     /// Takes back what is sure to be left of an `amount` charged `elapsed` ago: the bucket may have stood empty
     /// without it, so what has drained since is not given back.
+    #[allow(dead_code, reason = "grants that can fail come with leases")]
     pub(super) fn refund(&mut self, amount: u64, elapsed: Nanos) {
         let left = self.scaled(amount).saturating_sub(self.drained(elapsed));
         self.level = self.level.saturating_sub(left);

@@ -86,6 +86,7 @@ impl Meter {
     ///
     /// Never gives back more than still counts of that charge: nothing of a charge that has left the window, nor
     /// where a swap has blended it with others; of a smooth rate, what has drained since stays lost.
+    #[allow(dead_code, reason = "grants that can fail come with leases")]
     pub(crate) fn refund(&mut self, rate: &Rate, amount: u64, charged_at: Nanos) {
         self.advance(rate, self.seen);
         let elapsed = self.seen.since(charged_at);

@@ -1,8 +1,10 @@
 #![doc = include_str!("README.md")]
 
+mod alarm;
 mod crowd;
 mod look;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use crowd::Crowd;
 pub(crate) use look::Look;
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::check::Checker;
 use super::draft::{Raw, Table, Tables};
 use super::problem::{Problem, path};
-use super::quota::{Budget, BudgetLimit, Limits, Own, PriorityBands};
+use super::quota::{Budget, BudgetLimit, Limits, Own};
 use super::schema::{DOTTED_NAME, Key, Section};
 use super::schema_quota as terms;
 use crate::limit::Cap;
+use crate::units::Bands;
 
 /// A tier's, a tenant's or a budget's table.
 pub(super) struct Spot<'a> {
@@ -22,7 +23,7 @@ pub(super) struct Spot<'a> {
 pub(super) struct EngineTerms {
     pub(super) concurrency: Option<u32>,
     pub(super) max_wait: Option<Duration>,
-    pub(super) priority_bands: PriorityBands,
+    pub(super) priority_bands: Bands,
     pub(super) jitter: Duration,
 }
 

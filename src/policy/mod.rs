@@ -33,4 +33,4 @@ mod text;
 pub use builder::PolicyBuilder;
 pub use model::{KindCost, Override, Policy, Tier};
 pub use problem::{PolicyError, Problem};
-pub use quota::{Budget, BudgetLimit, Limits, Overload, Own, PriorityBands, Quota};
+pub use quota::{Budget, BudgetLimit, Limits, Overload, Own, Quota};

@@ -4,10 +4,10 @@ use std::time::Duration;
 use super::builder::PolicyBuilder;
 #[cfg(feature = "toml")]
 use super::problem::PolicyError;
-use super::quota::{Budget, Limits, Overload, Own, PriorityBands, Quota};
+use super::quota::{Budget, Limits, Overload, Own, Quota};
 use super::{check, draft::Draft};
 use crate::limit::{Cap, Rate};
-use crate::units::{Cost, Weight};
+use crate::units::{Bands, Cost, Weight};
 
 /// Holds the whole configuration of an engine; every value in it is in range.
 ///
@@ -36,7 +36,7 @@ pub struct Policy {
     pub(super) costs: BTreeMap<String, KindCost>,
     pub(super) concurrency: Option<u32>,
     pub(super) max_wait: Option<Duration>,
-    pub(super) priority_bands: PriorityBands,
+    pub(super) priority_bands: Bands,
     pub(super) jitter: Duration,
     pub(super) budgets: BTreeMap<String, Budget>,
 }
@@ -185,7 +185,7 @@ impl Policy {
 
     /// Where the four bands of priority begin; 3000, 6000 and 8000 by default.
     #[must_use]
-    pub fn priority_bands(&self) -> PriorityBands {
+    pub fn priority_bands(&self) -> Bands {
         self.priority_bands
     }
 

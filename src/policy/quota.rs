@@ -286,45 +286,6 @@ impl Budget {
     }
 }
 
-/// Where the four bands of priority begin.
-///
-/// # Examples
-/// ```
-/// use fairlane::Policy;
-///
-/// let bands = Policy::default().priority_bands(); // 3000, 6000, 8000
-/// assert_eq!([9_000, 8_000, 7_999, 3_000, 2_999, 0].map(|p| bands.band(p)), [0, 0, 1, 2, 3, 3]);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PriorityBands {
-    pub(super) thresholds: [u16; 3],
-}
-
-impl PriorityBands {
-    /// The largest priority; larger ones count as this (contract A-11).
-    pub const PRIORITY_MAX: u16 = 9_000;
-
-    /// The priorities at which the bands 2, 1 and 0 begin, ascending, `1..=9000`.
-    #[must_use]
-    pub fn thresholds(self) -> [u16; 3] {
-        self.thresholds
-    }
-
-    /// The band of a priority, 0 for the highest to 3 for the lowest. Priorities outside
-    /// `0..=9000` count as the nearest in it.
-    #[must_use]
-    pub fn band(self, priority: i32) -> usize {
-        self.thresholds.iter().filter(|threshold| priority < i32::from(**threshold)).count()
-    }
-}
-
-impl Default for PriorityBands {
-    /// 3000, 6000 and 8000.
-    fn default() -> PriorityBands {
-        PriorityBands { thresholds: [3_000, 6_000, 8_000] }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,12 +345,5 @@ mod tests {
                         concurrency_promoted 100, tier_concurrency 0, max_wait 60s, \
                         budgets a and b, overload wait 1500ms";
         assert_eq!(quota.to_string(), expected);
-    }
-
-    // A-11
-    #[test]
-    fn priorities_beyond_the_range_are_in_the_outermost_bands() {
-        let bands = PriorityBands::default();
-        assert_eq!([i32::MIN, -5, 50, 10_000, i32::MAX].map(|p| bands.band(p)), [3, 3, 3, 0, 0]);
     }
 }

@@ -4,11 +4,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::draft::Raw;
-use super::quota::{Limits, Overload, Own, PriorityBands};
+use super::quota::{Limits, Overload, Own};
 use super::schema::{DOTTED_NAME, Range};
 use super::suggest::did_you_mean;
 use super::text::{items, read_amount, read_duration, read_rate};
 use crate::limit::{Cap, Rate};
+use crate::units::{Bands, Priority};
 
 /// The word for the absence of a limit.
 pub(super) const NONE: &str = "none";
@@ -166,16 +167,14 @@ pub(super) fn overload(raw: &Raw) -> Result<Overload, String> {
     }
 }
 
-pub(super) fn bands(raw: &Raw) -> Result<PriorityBands, String> {
+pub(super) fn bands(raw: &Raw) -> Result<Bands, String> {
     let parts = items(text(raw, "three thresholds, such as \"3000, 6000, 8000\",")?);
-    let max = u64::from(PriorityBands::PRIORITY_MAX);
+    let max = u64::from(Priority::MAX.get());
     let read = |part: &&str| read_amount(part, max).map(|threshold| threshold as u16);
     let thresholds = parts.iter().map(read).collect::<Result<Vec<u16>, String>>()?;
     match thresholds[..] {
-        [low, middle, high] if low < middle && middle < high => {
-            Ok(PriorityBands { thresholds: [low, middle, high] })
-        }
-        [_, _, _] => Err("write the thresholds in ascending order, each once".to_owned()),
+        [low, middle, high] => Bands::new([low, middle, high])
+            .map_err(|_| "write the thresholds in ascending order, each once".to_owned()),
         _ => Err(format!("four bands have 3 thresholds between them, not {}", parts.len())),
     }
 }

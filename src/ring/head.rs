@@ -1,10 +1,11 @@
 //! The drainer's end of a lane.
 
-use super::pool::{Pool, Returns, Slot};
+use super::pool::{Kept, Pool, Returns, Slot};
 use super::tail::Tail;
 use super::word::{BlockId, Meta, NO_BLOCK, Stamp, TOMBSTONE, Word, advanced};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::{Outbox, mutant, ord};
+use crate::units::Order;
 
 /// The drainer's end. Plain state: it belongs to whoever holds the lane's drain right.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Head {
     tag: u16,
     /// Whether the last slot of `block` has been taken.
     spent: bool,
+    /// The drainer's note that jobs of this lane wait elsewhere, set aside. The ring makes nothing of it.
+    pub(crate) has_aside: bool,
 }
 
 /// What becomes of the jobs that are taken.
@@ -38,6 +41,17 @@ pub(crate) enum Stop {
     Nothing,
     /// The next job was not admitted.
     Held(Meta),
+    /// The next job has an order of its own: see [`Head::sort_out`].
+    Ordered,
+}
+
+/// A job taken out of the ring to be put in order.
+pub(crate) struct Sorted<T> {
+    pub(crate) cost: u32,
+    pub(crate) stamp: Stamp,
+    /// The job's own order, if it has one.
+    pub(crate) order: Option<Order>,
+    pub(crate) payload: T,
 }
 
 /// What a lane without a published job is doing.
@@ -52,7 +66,13 @@ pub(crate) enum Rest {
 impl Head {
     /// The end of an idle lane that counts positions from `start`.
     pub(crate) fn new(start: u32) -> Self {
-        Head { pos: Word::idle(0, start).tail(), block: NO_BLOCK, tag: 0, spent: false }
+        Head {
+            pos: Word::idle(0, start).tail(),
+            block: NO_BLOCK,
+            tag: 0,
+            spent: false,
+            has_aside: false,
+        }
     }
 
     /// The position of the next job, for publication to producers.
@@ -72,7 +92,9 @@ impl Head {
     ) -> Stop {
         let (tail, pool, returns) = lane;
         loop {
-            if (self.block == NO_BLOCK || self.spent) && !self.cross(tail, pool, returns) {
+            if (self.block == NO_BLOCK || self.spent)
+                && !self.cross(tail, pool, |id| pool.give(returns, id))
+            {
                 return Stop::Nothing;
             }
             if self.take_plain(pool, out, taker) {
@@ -87,11 +109,45 @@ impl Head {
         }
     }
 
+    /// Takes out up to `most` jobs, whatever they cost, for `sink` to put in order. Their blocks stay
+    /// out of the pool, in `kept`. Returns how many it took.
+    pub(crate) fn sort_out<T>(
+        &mut self,
+        lane: (&Tail, &Pool<T>, &mut Kept),
+        most: u32,
+        mut sink: impl FnMut(Sorted<T>),
+    ) -> u32 {
+        let (tail, pool, kept) = lane;
+        let mut taken = 0;
+        while taken < most {
+            if (self.block == NO_BLOCK || self.spent)
+                && !self.cross(tail, pool, |id| kept.0.push(id))
+            {
+                break;
+            }
+            let slot = pool.block(self.block).slot(self.pos);
+            let meta = look_into(slot);
+            if meta.tag() != u32::from(self.tag) {
+                break;
+            }
+            let (cost, stamp) = (meta.cost(), meta.stamp());
+            let order = meta.is_ordered().then(|| pool.orders.get(self.block, self.pos));
+            drop(Passed { head: self, mask: pool.mask(), slots: 1 });
+            if cost != TOMBSTONE {
+                sink(Sorted { cost, stamp, order, payload: take_from(slot) });
+                taken += 1;
+            }
+        }
+        taken
+    }
+
     /// The cost of the next job, if it is published. Passes tombstones on the way.
     pub(crate) fn first_cost<T>(&mut self, lane: (&Tail, &Pool<T>, &mut Returns)) -> Option<u32> {
         let (tail, pool, returns) = lane;
         loop {
-            if (self.block == NO_BLOCK || self.spent) && !self.cross(tail, pool, returns) {
+            if (self.block == NO_BLOCK || self.spent)
+                && !self.cross(tail, pool, |id| pool.give(returns, id))
+            {
                 return None;
             }
             let meta = look_into(pool.block(self.block).slot(self.pos));
@@ -147,6 +203,9 @@ impl Head {
         if meta.tag() != u32::from(self.tag) {
             return Some(Stop::Nothing);
         }
+        if meta.is_ordered() {
+            return Some(Stop::Ordered);
+        }
         if meta.cost() != TOMBSTONE && (out.room() == 0 || !taker.admit(meta.cost())) {
             return Some(Stop::Held(meta));
         }
@@ -158,8 +217,8 @@ impl Head {
         None
     }
 
-    /// Moves to the block that `pos` falls on, if it is there.
-    fn cross<T>(&mut self, tail: &Tail, pool: &Pool<T>, returns: &mut Returns) -> bool {
+    /// Moves to the block that `pos` falls on, if it is there. `spent` gets the block before.
+    fn cross<T>(&mut self, tail: &Tail, pool: &Pool<T>, mut spent: impl FnMut(BlockId)) -> bool {
         let next = if self.block == NO_BLOCK {
             // Visible since the claim of this lane, which follows its activation.
             tail.first.load(Relaxed)
@@ -169,13 +228,13 @@ impl Head {
             header.next.load(ord!("ring.cross", Acquire => Relaxed))
         };
         if self.spent && mutant!("ring.early_return") {
-            pool.give(returns, self.block);
+            spent(self.block);
         }
         if next == NO_BLOCK {
             return false;
         }
         if self.spent && !mutant!("ring.early_return") {
-            pool.give(returns, self.block);
+            spent(self.block);
         }
         let header = pool.block(next).header();
         self.block = next;

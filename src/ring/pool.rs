@@ -1,6 +1,7 @@
 //! Blocks of slots, shared by all lanes of an engine: the engine-wide bound.
 
 use super::depot::{Depot, Magazine, magazine_size};
+use super::orders::Orders;
 use super::word::{BlockId, NO_BLOCK, TAG_MAX};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, IS_MODEL, UnsafeCell, mutant, ord, spin};
@@ -104,7 +105,7 @@ impl<'a, T> Block<'a, T> {
 }
 
 /// Blocks per chunk of memory taken from the allocator.
-const CHUNK_BLOCKS: u32 = if IS_MODEL { 2 } else { 256 };
+pub(super) const CHUNK_BLOCKS: u32 = if IS_MODEL { 2 } else { 256 };
 /// Threads that submit spread over this many magazines; a power of two.
 const STRIPES: usize = if IS_MODEL { 1 } else { 16 };
 /// Blocks a lane may hold and still count as light, when blocks are smaller than this many jobs.
@@ -123,6 +124,11 @@ impl Returns {
     }
 }
 
+/// Blocks that stay out of the pool although their jobs have been set aside, so that those still count
+/// towards the engine-wide bound.
+#[derive(Default)]
+pub(crate) struct Kept(pub(super) Vec<BlockId>);
+
 /// A bounded supply of blocks. Memory is taken when first needed and kept until the pool drops.
 pub(crate) struct Pool<T> {
     /// Chunks of raw memory, null until carved; each is `chunk_blocks` blocks.
@@ -136,6 +142,7 @@ pub(crate) struct Pool<T> {
     /// Blocks carved from memory so far; never more than `blocks_max`.
     carved: CachePadded<AtomicU32>,
     depot: Depot,
+    pub(super) orders: Orders,
     _owns: PhantomData<T>,
 }
 
@@ -176,6 +183,7 @@ impl<T> Pool<T> {
             blocks_max,
             carved: CachePadded::new(AtomicU32::new(0)),
             depot: Depot::new(blocks_max, size, stripes),
+            orders: Orders::new(blocks_max.div_ceil(CHUNK_BLOCKS) as usize, slots),
             _owns: PhantomData,
         }
     }
@@ -228,6 +236,7 @@ impl<T> Pool<T> {
     ///
     /// `held` is the number of blocks the lane has now. The last eighth of the pool is open only
     /// to lanes that hold at most one block (or eight jobs' worth, when blocks are smaller).
+    #[inline]
     pub(crate) fn take(&self, held: u32) -> Option<BlockId> {
         if self.is_heavy(held) && self.is_scarce() {
             return None;
@@ -276,6 +285,15 @@ impl<T> Pool<T> {
         let mut back = Returns(Magazine::of(id, 1));
         while self.flush(&mut back) && !back.0.ids().is_empty() {
             spin();
+        }
+    }
+
+    /// Gives back what is kept for more than `jobs` jobs.
+    pub(crate) fn give_kept(&self, returns: &mut Returns, kept: &mut Kept, jobs: usize) {
+        let blocks = jobs.div_ceil(self.mask as usize + 1);
+        while kept.0.len() > blocks {
+            let id = kept.0.pop().expect("more than that are kept");
+            self.give(returns, id);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::sync::{ord, spin};
 pub(crate) struct Span<'a, T> {
     pool: &'a Pool<T>,
     /// The block that `pos` falls on.
+    id: BlockId,
     block: Block<'a, T>,
     pos: u32,
     left: u32,
@@ -39,10 +40,11 @@ impl Tail {
                 Ok(()) => {
                     let first = spares.first(word);
                     spares.join(self, word, n);
-                    let block = if word.needs_block(pool.mask()) { first } else { word.block() };
+                    let id = if word.needs_block(pool.mask()) { first } else { word.block() };
                     return Ok(Span {
                         pool,
-                        block: pool.block(block),
+                        id,
+                        block: pool.block(id),
                         pos: word.tail(),
                         left: n,
                         activates: word.is_idle(),
@@ -146,12 +148,13 @@ impl<'a, T> Span<'a, T> {
         if self.left == 0 {
             return None;
         }
-        let ticket = Ticket { block: self.block, pos: self.pos, activates: false };
+        let ticket = Ticket { id: self.id, block: self.block, pos: self.pos, activates: false };
         self.left -= 1;
         self.pos = following(self.pos);
         if self.left > 0 && self.pos & self.pool.mask() == 0 {
             // Linked by `join`; the block stays ours while one of its slots is unpublished.
-            self.block = self.pool.block(self.block.header().next.load(Relaxed));
+            self.id = self.block.header().next.load(Relaxed);
+            self.block = self.pool.block(self.id);
         }
         Some(ticket)
     }

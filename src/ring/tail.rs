@@ -4,6 +4,7 @@ use super::pool::{Block, Pool};
 use super::word::{BlockId, Meta, NO_BLOCK, Stamp, TOMBSTONE, Word, backlog, distance, following};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::Release};
 use crate::sync::{mutant, ord, spin};
+use crate::units::Order;
 
 /// The producers' end: one word that every reservation compares and swaps, and two hints.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub(crate) struct Door<'a> {
 /// A reserved position that must be published. Dropped without, it becomes a tombstone: the
 /// drainer skips it, so an unwinding producer does not block its lane.
 pub(crate) struct Ticket<'a, T> {
+    pub(super) id: BlockId,
     pub(super) block: Block<'a, T>,
     pub(super) pos: u32,
     /// Whether this job ended the lane's idleness, so that it must be put into the rotation.
@@ -75,9 +77,30 @@ impl<T> Ticket<'_, T> {
         }
     }
 
+    /// The same for a job with an order of its own.
+    pub(crate) fn publish_ordered(
+        self,
+        pool: &Pool<T>,
+        (cost, stamp): (u32, Stamp),
+        order: Order,
+        payload: T,
+    ) {
+        pool.orders.put(self.id, self.pos, order);
+        self.block.slot(self.pos).payload.with_mut(|cell| {
+            // SAFETY: as in `publish`.
+            unsafe { (*cell).write(payload) };
+        });
+        self.store(Meta::new(self.block.header().tag(), cost, stamp).ordered());
+        std::mem::forget(self);
+    }
+
     #[inline]
     fn seal(&self, cost: u32, stamp: Stamp) {
-        let meta = Meta::new(self.block.header().tag(), cost, stamp);
+        self.store(Meta::new(self.block.header().tag(), cost, stamp));
+    }
+
+    #[inline]
+    fn store(&self, meta: Meta) {
         // ORDERING(ring.publish): Release; pairs with ring.peek.
         self.block.slot(self.pos).meta.store(meta.0, ord!("ring.publish", Release => Relaxed));
     }
@@ -131,9 +154,10 @@ impl Tail {
         if word.generation() != door.generation || depth >= door.bound || pos & careful == 0 {
             return None;
         }
-        let block = pool.find(word.open_block())?;
+        let id = word.open_block();
+        let block = pool.find(id)?;
         self.swap(word, word.advanced()).ok()?;
-        Some(Ticket { block, pos, activates: false })
+        Some(Ticket { id, block, pos, activates: false })
     }
 
     /// Reserves the next position, also of a lane that is idle, looks full, needs a block, or is
@@ -164,12 +188,34 @@ impl Tail {
                         spare.into_iter().for_each(|id| pool.untake(id));
                     }
                     let activates = word.is_idle();
-                    return Ok(Ticket { block: pool.block(block), pos: word.tail(), activates });
+                    let (id, block) = (block, pool.block(block));
+                    return Ok(Ticket { id, block, pos: word.tail(), activates });
                 }
                 Err(now) => word = now,
             }
             spin();
         }
+    }
+
+    /// Reserves a position of an idle lane for nothing: dropping the ticket leaves a tombstone, and
+    /// the lane comes alive with it. Also of a lane that is closed or at its bound. `None` when the
+    /// lane is not idle, or the pool has no block.
+    pub(crate) fn rouse<'a, T>(&self, pool: &'a Pool<T>) -> Option<Ticket<'a, T>> {
+        let mut word = self.enter();
+        let id = pool.take(0)?;
+        while word.is_idle() {
+            match self.swap(word, word.at(following(word.tail()), id)) {
+                Ok(()) => {
+                    self.link(pool, word, id);
+                    let (block, pos) = (pool.block(id), word.tail());
+                    return Some(Ticket { id, block, pos, activates: true });
+                }
+                Err(now) => word = now,
+            }
+            spin();
+        }
+        pool.untake(id);
+        None
     }
 
     #[inline]

@@ -47,6 +47,12 @@ pub(crate) const fn advanced(pos: u32, n: u32) -> u32 {
     pos.wrapping_add(n) & TAIL_MASK
 }
 
+/// The position `n` before `pos`.
+#[inline]
+pub(crate) const fn behind(pos: u32, n: u32) -> u32 {
+    pos.wrapping_sub(n) & TAIL_MASK
+}
+
 /// Where a lane's producers stand, in the one word that a reservation compares and swaps:
 /// `tail 23 | generation 16 | closed 1 | block 24`. The tail is on top so that it wraps by itself.
 ///
@@ -126,14 +132,17 @@ pub(crate) const TOMBSTONE: u32 = 0;
 
 const COST_BITS: u32 = 20;
 const COST_MASK: u64 = (1 << COST_BITS) - 1;
-const STAMP_BITS: u32 = 40;
+const STAMP_BITS: u32 = 39;
 const STAMP_MASK: u64 = (1 << STAMP_BITS) - 1;
-const TAG_SHIFT: u32 = COST_BITS + STAMP_BITS;
+/// The job has an order of its own.
+const ORDERED: u64 = 1 << STAMP_BITS;
+const COST_SHIFT: u32 = STAMP_BITS + 1;
+const TAG_SHIFT: u32 = COST_SHIFT + COST_BITS;
 
 /// The largest tag; tag 0 is a slot nobody has written.
 pub(crate) const TAG_MAX: u32 = 15;
 
-/// What a published slot says of its job: `tag 4 | cost 20 | stamp 40`.
+/// What a published slot says of its job: `tag 4 | cost 20 | ordered 1 | stamp 39`.
 ///
 /// The tag names the use of the block, so that a drainer never has to clear a slot: what an
 /// earlier use left behind carries another tag. Cost 0 is a tombstone: no payload.
@@ -143,7 +152,7 @@ pub(crate) struct Meta(pub(crate) u64);
 impl Meta {
     #[inline]
     pub(crate) const fn new(tag: u32, cost: u32, stamp: Stamp) -> Meta {
-        Meta((tag as u64) << TAG_SHIFT | (cost as u64) << STAMP_BITS | stamp.0)
+        Meta((tag as u64) << TAG_SHIFT | (cost as u64) << COST_SHIFT | stamp.0)
     }
 
     #[inline]
@@ -153,7 +162,17 @@ impl Meta {
 
     #[inline]
     pub(crate) const fn cost(self) -> u32 {
-        (self.0 >> STAMP_BITS & COST_MASK) as u32
+        (self.0 >> COST_SHIFT & COST_MASK) as u32
+    }
+
+    /// The same of a job that has an order of its own, noted with [`super::orders::Orders`].
+    pub(crate) const fn ordered(self) -> Meta {
+        Meta(self.0 | ORDERED)
+    }
+
+    #[inline]
+    pub(crate) const fn is_ordered(self) -> bool {
+        self.0 & ORDERED != 0
     }
 
     #[inline]
@@ -161,16 +180,16 @@ impl Meta {
         Stamp(self.0 & STAMP_MASK)
     }
 
-    /// The cost of a job under `tag` that is not stamped; `None` for anything else.
+    /// The cost of a job under `tag` that is neither stamped nor ordered; `None` for anything else.
     #[inline]
     pub(crate) const fn plain_cost(self, tag: u32) -> Option<u32> {
-        // With the right tag and no stamp, nothing but the cost is left.
-        let cost = (self.0 ^ (tag as u64) << TAG_SHIFT).rotate_right(STAMP_BITS);
+        // With the right tag, no stamp and no order, nothing but the cost is left.
+        let cost = (self.0 ^ (tag as u64) << TAG_SHIFT).rotate_right(COST_SHIFT);
         if cost.wrapping_sub(1) < COST_MASK { Some(cost as u32) } else { None }
     }
 }
 
-/// When a job was accepted, in units of 1,024 ns modulo 13 days, or not at all.
+/// When a job was accepted, in units of 1,024 ns modulo 6 days, or not at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp(u64);
 
@@ -224,6 +243,10 @@ mod tests {
             let meta = Meta::new(tag, cost, Stamp::at(nanos));
             prop_assert_eq!((meta.tag(), meta.cost(), meta.stamp()), (tag, cost, Stamp::at(nanos)));
             prop_assert_eq!(meta.plain_cost(tag), None);
+            prop_assert!(!meta.is_ordered());
+            let ordered = Meta::new(tag, cost, Stamp::NONE).ordered();
+            prop_assert!(ordered.is_ordered() && ordered.plain_cost(tag).is_none());
+            prop_assert_eq!((ordered.tag(), ordered.cost()), (tag, cost));
         }
 
         #[test]
@@ -235,8 +258,8 @@ mod tests {
         }
 
         #[test]
-        fn an_age_is_right_to_a_unit_up_to_six_days(
-            start in 1_024u64..1 << 60, wait in 0u64..1 << 49,
+        fn an_age_is_right_to_a_unit_up_to_three_days(
+            start in 1_024u64..1 << 60, wait in 0u64..1 << 48,
         ) {
             let age = Stamp::at(start).age(start + wait);
             prop_assert!(age.abs_diff(wait) <= 2_048);

@@ -107,6 +107,8 @@ pub(crate) struct Findings {
     unseen: u64,
     /// Whether any job was granted.
     pub(crate) granted: bool,
+    /// Whether jobs left their lanes without a grant.
+    pub(crate) expired: bool,
     /// The fewest turns that would let some lane's first job run; 0 when no lane was that short.
     need: u32,
 }
@@ -151,6 +153,12 @@ impl Findings {
     #[inline]
     pub(crate) fn is_short(&self) -> bool {
         self.need != 0
+    }
+
+    /// Whether there is room in some lane that had none.
+    #[inline]
+    pub(crate) fn makes_room(&self) -> bool {
+        self.granted | self.expired
     }
 
     /// Whether any lane stays in the rotation.
@@ -283,6 +291,28 @@ impl Rotation {
             }
             spin();
         }
+    }
+
+    /// Claims one lane, wherever it stands in the rotation. `None` when it does not, which may mean that
+    /// another worker holds it. A claim must be put back before the next one; the lane's place is kept
+    /// if it is noted as unseen.
+    pub(crate) fn claim_lane(&self, seat: usize, lane: u32) -> Option<Claim> {
+        let (word, bit) = (lane / 64, 1 << (lane % 64));
+        self.holding[seat].store(1, Relaxed);
+        let current = self.cursor().parity();
+        let places = [
+            (&self.fresh, Origin::Fresh),
+            (&self.rounds[current], Origin::Round),
+            (&self.rounds[current ^ 1], Origin::Round),
+            (&self.lingering[current], Origin::Lingering),
+            (&self.lingering[current ^ 1], Origin::Lingering),
+        ];
+        let found = places.into_iter().find(|(set, _)| set.take_only(word, bit));
+        let Some((_, origin)) = found else {
+            self.let_go(seat);
+            return None;
+        };
+        Some(Claim { word, mask: bit, refill: self.refill(), origin, wakes: false })
     }
 
     /// Begins the next round with a lane in hand that has had its turn and makes up the whole

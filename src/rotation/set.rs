@@ -59,6 +59,14 @@ impl LaneSet {
         word.fetch_and(!wanted, order) & wanted
     }
 
+    /// Takes one lane, if it is here. A look comes first: it mostly is not.
+    pub(super) fn take_only(&self, index: u32, bit: u64) -> bool {
+        let word = &self.words[index as usize];
+        // ORDERING(rotation.take): Acquire; pairs with rotation.insert.
+        let order = ord!("rotation.take", AcqRel => Relaxed);
+        word.load(Relaxed) & bit != 0 && word.fetch_and(!bit, order) & bit != 0
+    }
+
     /// The first word at or after `from` that is not empty. Clears the hints of empty words before
     /// it; sets `unseen` when that hid, for a moment, a word that had filled up. Then a worker may
     /// have gone to sleep over it, and the caller looks at the sleepers.

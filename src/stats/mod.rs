@@ -7,4 +7,4 @@ mod snapshot;
 
 pub(crate) use counters::SeatCounters;
 pub(crate) use delays::{DelayLog, Delays, Kind};
-pub use snapshot::{Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
+pub use snapshot::{LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};

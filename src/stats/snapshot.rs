@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub served_cost: u64,
     /// Jobs waiting now.
     pub depth: u64,
+    /// Jobs that expired in their queues; they count as dispatched, in the sense of taken out.
+    pub expired: u64,
     /// Jobs handed out and not settled.
     pub running: u64,
     /// Jobs refused since the start, by reason.
@@ -40,12 +42,34 @@ pub struct Snapshot {
     pub queue_max: u64,
     /// One in this many jobs of a tenant is timed: 1 when handlers take 1 us or more, else 64.
     pub timed_every: u32,
+    /// What limits come to.
+    pub limits: LimitsRow,
     /// One row per tier of the policies so far.
     pub tiers: Vec<TierRow>,
     /// One row per worker.
     pub workers: Vec<WorkerRow>,
     /// One row per tenant, in the order of their slots.
     pub tenant_rows: Vec<TenantRow>,
+}
+
+/// What limits come to. Only tenants with limits are counted in it.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LimitsRow {
+    /// The engine's bound on grants in flight, if it has one.
+    pub concurrency: Option<u32>,
+    /// Grants in flight that count towards it.
+    pub in_flight: u32,
+    /// Lanes parked now, by what they wait for.
+    pub waiting: BTreeMap<Reason, u64>,
+    /// Times a lane was parked since the start, by what it waited for.
+    pub parked: BTreeMap<Reason, u64>,
+    /// Lanes that wait for a slot while their tenants are below their guaranteed minimum. While there is
+    /// any, freed slots go there first, and the fairness bound is suspended.
+    pub minima_waiting: u64,
+    /// Slots that went to such lanes since the start.
+    pub minima_served: u64,
 }
 
 /// Delays of the jobs of one tier.
@@ -105,6 +129,8 @@ pub struct TenantRow {
     pub dispatched: u64,
     /// Their cost.
     pub served_cost: u64,
+    /// Jobs that expired in its queue; they count as dispatched.
+    pub expired: u64,
     /// Jobs waiting now.
     pub depth: u32,
     /// The most jobs that may wait.
@@ -113,6 +139,10 @@ pub struct TenantRow {
     pub refused: u32,
     /// Cost of those jobs.
     pub refused_cost: u64,
+    /// Grants in flight, when the tenant has limits: they are counted only then.
+    pub in_flight: Option<u32>,
+    /// What the tenant's lane is parked for, if it is.
+    pub waits_for: Option<Reason>,
 }
 
 /// A distribution in nanoseconds, to two digits; all 0 when `count` is 0.

@@ -46,6 +46,24 @@ impl<T> Owned<T> {
         Owned { lane, state: UnsafeCell::new(state) }
     }
 
+    /// Runs `f` on this state and another one of the same lane. Panics when either is for another
+    /// lane than the right.
+    pub(crate) fn open_both<U, R>(
+        &self,
+        other: &Owned<U>,
+        right: &mut DrainRight,
+        f: impl FnOnce(&mut T, &mut U) -> R,
+    ) -> R {
+        assert_eq!(right.lane, other.lane, "a drain right opens its own lane only");
+        assert!(!std::ptr::addr_eq(self, other), "two states are two");
+        self.open(right, |mine| {
+            other.state.with_mut(|theirs| {
+                // SAFETY: as in `open`, and the two are different cells.
+                f(mine, unsafe { &mut *theirs })
+            })
+        })
+    }
+
     /// Runs `f` on the state. Panics when the right is for another lane.
     #[inline]
     pub(crate) fn open<R>(&self, right: &mut DrainRight, f: impl FnOnce(&mut T) -> R) -> R {

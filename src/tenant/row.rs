@@ -4,6 +4,7 @@ use crate::fair::{Account, Turn};
 use crate::ring::{Head, Left, Tail, Word};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{IS_MODEL, Owned, mutant, ord, yield_now};
+use crate::units::{Cost, Nanos};
 
 /// What a lane's drainer alone may touch.
 #[derive(Debug)]
@@ -43,6 +44,23 @@ pub(crate) struct Terms {
     pub(crate) profile: u32,
     /// Most jobs that may wait.
     pub(crate) bound: u32,
+    /// The dearest job that its rate ever lets go.
+    pub(crate) cost_max: u32,
+    /// The longest a job may wait; [`Nanos::MAX`] without a limit.
+    pub(crate) max_wait: Nanos,
+}
+
+impl Terms {
+    /// Terms that limit nothing but the jobs that wait.
+    #[cfg(test)]
+    pub(crate) const fn plain(profile: u32, bound: u32) -> Terms {
+        Terms { profile, bound, cost_max: u32::MAX, max_wait: Nanos::MAX }
+    }
+
+    /// Whether every submission is to look at more than the bound.
+    fn need_care(self) -> bool {
+        self.cost_max < Cost::MAX.get() || self.max_wait != Nanos::MAX
+    }
 }
 
 /// Written by producers: two cache lines apart from what the drainer writes.
@@ -50,10 +68,17 @@ pub(crate) struct Terms {
 pub(crate) struct Row {
     /// The ring's producing end.
     pub(crate) tail: Tail,
-    /// Most jobs that may wait. Written when the tenant is named or the policy swapped.
+    /// Most jobs that may wait. Written when the tenant is named or the
+    /// policy swapped, as the other terms are.
     pub(crate) bound: AtomicU32,
+    /// The same for submissions without care, or 0 when every one is to be taken with care.
+    pub(crate) plain_bound: AtomicU32,
+    /// The dearest job accepted.
+    pub(crate) cost_max: AtomicU32,
     /// Jobs refused. `fetch_add` by producers, on refusal only.
     pub(crate) refused: AtomicU32,
+    /// The longest a job may wait, `u64::MAX` without a limit.
+    pub(crate) max_wait: AtomicU64,
     /// Cost of those jobs.
     pub(crate) refused_cost: AtomicU64,
     /// 1 while the lane is idle and owes cost: such a tenant is not given up. Written by the
@@ -98,6 +123,9 @@ impl Row {
         Row {
             tail: Tail::new(0, start),
             bound: AtomicU32::new(0),
+            plain_bound: AtomicU32::new(0),
+            cost_max: AtomicU32::new(u32::MAX),
+            max_wait: AtomicU64::new(u64::MAX),
             refused: AtomicU32::new(0),
             refused_cost: AtomicU64::new(0),
             in_debt: AtomicU32::new(0),
@@ -118,8 +146,12 @@ impl Row {
     /// Stores what the policy says about the tenant.
     pub(crate) fn set_terms(&self, terms: Terms) {
         // Looked at first: the line is the producers', and terms seldom change.
-        if self.bound.load(Relaxed) != terms.bound {
-            self.bound.store(terms.bound, Relaxed);
+        let plain_bound = if terms.need_care() { 0 } else { terms.bound };
+        store(&self.bound, terms.bound);
+        store(&self.plain_bound, plain_bound);
+        store(&self.cost_max, terms.cost_max);
+        if self.max_wait.load(Relaxed) != terms.max_wait.0 {
+            self.max_wait.store(terms.max_wait.0, Relaxed);
         }
         if self.drained.profile.load(Relaxed) != terms.profile {
             // ORDERING(row.profile): Release: the plan that has the profile was published before;
@@ -130,7 +162,12 @@ impl Row {
 
     /// What [`Row::set_terms`] stored last.
     pub(crate) fn terms(&self) -> Terms {
-        Terms { profile: self.profile(), bound: self.bound.load(Relaxed) }
+        Terms {
+            profile: self.profile(),
+            bound: self.bound.load(Relaxed),
+            cost_max: self.cost_max.load(Relaxed),
+            max_wait: Nanos(self.max_wait.load(Relaxed)),
+        }
     }
 
     /// The word of an idle lane, for [`Tail::retire`].
@@ -186,6 +223,13 @@ impl Row {
         self.in_debt.store(0, Relaxed);
         self.drained.dispatched.store(0, Relaxed);
         self.drained.served_cost.store(0, Relaxed);
+    }
+}
+
+/// Stores a number that is seldom another one.
+fn store(place: &AtomicU32, number: u32) {
+    if place.load(Relaxed) != number {
+        place.store(number, Relaxed);
     }
 }
 

@@ -125,12 +125,14 @@ impl Table {
     /// The slot of `name`, given to it now if it is new. `terms` are stored in its row, under the
     /// lock, so that they cannot reach a slot that was given up meanwhile.
     ///
-    /// `ages` tells, when asked, what protects a tenant from being given up for a new one.
+    /// `ages` tells, when asked, what protects a tenant from being given up for a new one, and
+    /// `is_idle` whether the quotas of the tenant in a slot with a profile would not be missed.
     pub(crate) fn intern_beside(
         &self,
         name: &str,
         terms: Terms,
         ages: impl Fn() -> Ages,
+        is_idle: impl Fn(u32, u32) -> bool,
     ) -> Result<Interned, InternError> {
         let mut registry = self.registry.lock().expect("no code panics under the registry's lock");
         if let Some(known) = self.find(name) {
@@ -140,7 +142,7 @@ impl Table {
         if registry.closed {
             return Err(InternError::Closed);
         }
-        let new = self.new_slot(&mut registry, ages).ok_or(InternError::Full)?;
+        let new = self.new_slot(&mut registry, ages, is_idle).ok_or(InternError::Full)?;
         let row = self.row(new.slot);
         row.drained.begin_tenant(new.generation);
         self.note_use(new, terms);
@@ -151,7 +153,8 @@ impl Table {
     /// The same where no grant is out.
     #[cfg(test)]
     pub(crate) fn intern(&self, name: &str, terms: Terms) -> Result<Interned, InternError> {
-        self.intern_beside(name, terms, || Ages { live_since: u32::MAX, debt_since: u32::MAX })
+        let ages = || Ages { live_since: u32::MAX, debt_since: u32::MAX };
+        self.intern_beside(name, terms, ages, |_, _| true)
     }
 
     fn note_use(&self, known: Interned, terms: Terms) {
@@ -167,12 +170,17 @@ impl Table {
         }
     }
 
-    fn new_slot(&self, registry: &mut Registry, ages: impl Fn() -> Ages) -> Option<Interned> {
+    fn new_slot(
+        &self,
+        registry: &mut Registry,
+        ages: impl Fn() -> Ages,
+        is_idle: impl Fn(u32, u32) -> bool,
+    ) -> Option<Interned> {
         if let Some(new) = self.grow() {
             return Some(new);
         }
         if registry.free.is_empty() {
-            self.reclaim(registry, ages);
+            self.reclaim(registry, ages, is_idle);
         }
         registry.free.pop().map(|(slot, generation)| Interned { slot, generation })
     }
@@ -194,9 +202,14 @@ impl Table {
     /// Gives up idle tenants, an eighth of the table at most: first those nobody has asked for
     /// since the last time, and only if there is none, any.
     ///
-    /// Idle means no job, no grant out, no recent debt, and out of the rotation. Costs a pass over all
+    /// Idle means no job, no grant out, no recent debt, no live quota, and out of the rotation. Costs a pass over all
     /// names; it is needed once per eighth of the table.
-    fn reclaim(&self, registry: &mut Registry, ages: impl Fn() -> Ages) {
+    fn reclaim(
+        &self,
+        registry: &mut Registry,
+        ages: impl Fn() -> Ages,
+        is_idle: impl Fn(u32, u32) -> bool,
+    ) {
         let most = (self.tenants_max as usize / 8).max(1);
         let mut spare = Vec::new();
         let mut idle = Vec::new();
@@ -215,7 +228,10 @@ impl Table {
         });
         // Asked after the lanes were found idle: their jobs have all been granted by then.
         let ages = ages();
-        let stays_free = |(_, tenant, _): &(_, Interned, _)| is_free(self.row(tenant.slot), ages);
+        let stays_free = |(_, tenant, _): &(_, Interned, _)| {
+            let row = self.row(tenant.slot);
+            is_free(row, ages) && is_idle(tenant.slot, row.profile())
+        };
         spare.retain(stays_free);
         idle.retain(stays_free);
         let victims = if spare.is_empty() { idle } else { spare };
@@ -268,7 +284,7 @@ mod tests {
     use super::*;
 
     fn terms(profile: u32) -> Terms {
-        Terms { profile, bound: 10 }
+        Terms::plain(profile, 10)
     }
 
     #[test]

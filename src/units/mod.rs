@@ -5,11 +5,13 @@
 mod capabilities;
 mod cost;
 mod nanos;
+mod order;
 mod priority;
 mod weight;
 
 pub use capabilities::{Capabilities, CapabilitiesError};
 pub use cost::{Cost, CostError};
 pub use nanos::Nanos;
+pub(crate) use order::Order;
 pub use priority::{Band, Bands, BandsError, Priority};
 pub use weight::{Weight, WeightError};

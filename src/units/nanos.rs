@@ -4,6 +4,7 @@ use std::time::Duration;
 ///
 /// Arithmetic saturates: time never wraps and never moves below zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct Nanos(pub u64);
 
 impl Nanos {

@@ -100,6 +100,17 @@ impl Bands {
         self.0
     }
 
+    /// The same as one word, and back: the thresholds were in order once.
+    pub(crate) const fn pack(self) -> u64 {
+        let [low, middle, high] = self.0;
+        (low as u64) << 32 | (middle as u64) << 16 | high as u64
+    }
+
+    #[inline]
+    pub(crate) const fn unpack(word: u64) -> Bands {
+        Bands([(word >> 32) as u16, (word >> 16) as u16, word as u16])
+    }
+
     /// The band of a priority.
     #[inline]
     #[must_use]
@@ -109,10 +120,10 @@ impl Bands {
     }
 }
 
-/// Priority 0 is band 3, 1 to 99 band 2, 100 to 999 band 1, and 1,000 to 9,000 band 0.
+/// Priorities below 3,000 are band 3, below 6,000 band 2, below 8,000 band 1, and from there band 0.
 impl Default for Bands {
     fn default() -> Self {
-        Bands([1, 100, 1_000])
+        Bands([3_000, 6_000, 8_000])
     }
 }
 

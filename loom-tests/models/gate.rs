@@ -1,0 +1,143 @@
+//! The gate: caps hold at every instant, and a parked lane always comes back.
+
+use super::harness::check;
+use crate::gate::{Gate, Held, Parked, Pass, Refused, Rules, Scope};
+use crate::park::{Alarm, dormitory};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, UnsafeCell};
+use crate::units::Nanos;
+use loom::thread;
+
+/// Tenants with one job each, and what shows whether the jobs ran as they should.
+struct House {
+    gate: Gate,
+    rules: Rules,
+    /// Grants out now, and the most there may be.
+    running: AtomicU64,
+    most: u64,
+    /// What a grant does; no two at once where the cap is 1.
+    work: UnsafeCell<u64>,
+    done: AtomicU64,
+}
+
+// SAFETY: `work` is touched by holders of the only slot alone, which is what the models check.
+unsafe impl Sync for House {}
+
+impl House {
+    /// Of the `rules` for every tenant, with caps on the tier and the engine.
+    fn new(rules: Rules, tier: Option<u32>, engine: Option<u32>, most: u64) -> Arc<House> {
+        let gate = Gate::new(2);
+        gate.set_caps(engine, [tier].into_iter());
+        (0..2).for_each(|slot| gate.tune(slot, &rules));
+        let (running, done) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(House { gate, rules, running, most, work: UnsafeCell::new(0), done })
+    }
+
+    fn admit(&self, slot: u32) -> Result<Held, Refused> {
+        let entry = self.gate.entry(slot);
+        let mut back = Vec::new();
+        let answer = entry.open(|state| {
+            let mut pass = Pass::new(&self.gate, (slot, entry, state), &self.rules, Nanos::ZERO);
+            let answer = pass.admit(1).map_err(|denial| {
+                let since = pass.waits(&denial);
+                Refused { lane: slot, slot, denial, since }
+            });
+            back = pass.close();
+            answer
+        });
+        self.release(back.into_iter());
+        answer
+    }
+
+    /// Gives slots back and runs the lanes that this brings back.
+    fn release(&self, scopes: impl Iterator<Item = Scope>) {
+        let mut woken = Vec::new();
+        scopes.for_each(|scope| self.gate.release(scope, &mut woken));
+        woken.into_iter().for_each(|lane| self.visit(lane));
+    }
+
+    /// Runs the tenant's job, or leaves its lane parked.
+    fn visit(&self, slot: u32) {
+        loop {
+            match self.admit(slot) {
+                Ok(held) => return self.run(slot, held),
+                Err(refused) => match self.gate.park(&refused, &self.rules) {
+                    Parked::Goes => {}
+                    Parked::Waits { .. } => return,
+                },
+            }
+        }
+    }
+
+    fn run(&self, slot: u32, held: Held) {
+        let others = self.running.fetch_add(1, Relaxed);
+        assert!(others < self.most, "a cap of {} was exceeded", self.most);
+        if self.most == 1 {
+            self.work.with_mut(|work| {
+                // SAFETY: none but the slot's holder; loom reports a race.
+                unsafe { *work += 1 }
+            });
+        }
+        self.done.fetch_add(1, Relaxed);
+        self.running.fetch_sub(1, Relaxed);
+        self.release(held.scopes(slot));
+    }
+
+    fn assert_all_done(&self, jobs: u64) {
+        assert_eq!(self.done.load(Relaxed), jobs, "a lane stayed parked");
+        for scope in [Scope::Tenant(0), Scope::Tenant(1), Scope::Tier(0), Scope::Engine] {
+            assert_eq!(self.gate.used(scope), 0, "{scope:?} has a slot out");
+        }
+    }
+}
+
+/// A completion races the parking of the tenant's other lane: the lane comes back.
+#[test]
+fn gate_parked_on_concurrency() {
+    check("gate_parked_on_concurrency", None, || {
+        let rules = Rules { cap: Some(1), ..Rules::default() };
+        let house = House::new(rules, None, None, 1);
+        let held = house.admit(0).expect("the slot is free");
+        let other = Arc::clone(&house);
+        let other = thread::spawn(move || other.visit(0));
+        house.run(0, held);
+        other.join().unwrap();
+        house.assert_all_done(2);
+    });
+}
+
+/// Two tenants of one tier share a slot of the tier: it is never given twice, and neither stays parked.
+/// Bound: 3 preemptions.
+#[test]
+fn gate_two_levels() {
+    check("gate_two_levels", Some(3), || {
+        let rules = Rules { cap: Some(1), tier: Some(0), engine: true, ..Rules::default() };
+        let house = House::new(rules, Some(2), Some(1), 1);
+        let other = Arc::clone(&house);
+        let other = thread::spawn(move || other.visit(1));
+        house.visit(0);
+        other.join().unwrap();
+        house.assert_all_done(2);
+    });
+}
+
+/// Either a worker on its way to bed sees that a lane waits for a moment, or whoever parked it wakes the
+/// worker.
+#[test]
+fn gate_alarm() {
+    check("gate_alarm", None, || {
+        let (sleepers, beds) = dormitory(1);
+        let shared = Arc::new((sleepers, Alarm::default(), AtomicU64::new(u64::MAX)));
+        let parker = Arc::clone(&shared);
+        let parker = thread::spawn(move || {
+            let (sleepers, alarm, next) = &*parker;
+            next.store(5, Relaxed);
+            alarm.ring(sleepers);
+        });
+        let (sleepers, _, next) = &*shared;
+        if next.load(Relaxed) == u64::MAX {
+            beds[0].sleep(sleepers, None, || next.load(Relaxed) != u64::MAX);
+        }
+        parker.join().unwrap();
+    });
+}

@@ -1,0 +1,396 @@
+//! One worker's service of one lane.
+
+use super::gated::Gated;
+use super::granting::Granting;
+use super::lanes::Lanes;
+use super::plan::Profile;
+use super::seat::{Seat, Visit, unit};
+use crate::claim::Grant;
+use crate::fair::{Account, Refill, micros};
+use crate::gate::{Pass, Refused};
+use crate::ring::{Rest, Stop, prefetch_line};
+use crate::rotation::{Claim, Findings};
+use crate::sync::{DrainRight, Outbox, mutant};
+use crate::tenant::{Drain, LeftBehind, Row, Tenant};
+use crate::units::{Cost, Nanos};
+
+/// What the visits of one tick need and add up.
+pub(super) struct Tally<'a, T> {
+    /// Has room for the jobs that may still be granted.
+    pub(super) out: &'a mut Outbox<Grant<T>>,
+    pub(super) now: Nanos,
+    pub(super) cost: u64,
+    pub(super) visits: u32,
+    pub(super) stalled: bool,
+    /// Whether a lane found empty stays for one more round.
+    pub(super) linger: bool,
+}
+
+impl<'a, T> Tally<'a, T> {
+    /// Nothing done yet at `now`, and grants for as many jobs as `out` has room for.
+    pub(super) fn of(out: &'a mut Outbox<Grant<T>>, now: Nanos) -> Self {
+        Tally { out, now, cost: 0, visits: 0, stalled: false, linger: false }
+    }
+}
+
+/// A lane as a visit finds it.
+pub(super) struct Spot<'a, T> {
+    pub(super) lanes: &'a Lanes<T>,
+    pub(super) row: &'a Row,
+    pub(super) tenant: Tenant,
+    pub(super) profile: Profile,
+    pub(super) refill: Refill,
+    pub(super) is_fresh: bool,
+    /// The lane has a new tenant, with a balance of its own.
+    pub(super) is_new: bool,
+    /// The profile's number.
+    pub(super) number: u32,
+}
+
+/// Where a visited lane goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Again,
+    Over,
+    Lingers,
+    Gone,
+    /// Out of the rotation, into the lot.
+    Parked,
+    /// The visit is not over: jobs of the lane have an order of their own.
+    Ordered,
+}
+
+/// What a visit has come to when it grants no more.
+#[derive(Clone, Copy)]
+pub(super) enum Next {
+    /// No job is there, or none that is due.
+    Nothing,
+    /// The next job costs so much: more than the balance, or there is no room for its grant.
+    Costs(u32),
+    /// The next job is refused.
+    Refused,
+    /// The next job has an order of its own.
+    Ordered,
+}
+
+impl Next {
+    #[inline]
+    fn of(stop: Stop) -> Next {
+        match stop {
+            Stop::Nothing => Next::Nothing,
+            Stop::Held(meta) => Next::Costs(meta.cost()),
+            Stop::Ordered => Next::Ordered,
+        }
+    }
+}
+
+impl Seat {
+    #[inline]
+    pub(super) fn visit<T>(
+        &mut self,
+        lanes: &Lanes<T>,
+        claim: &Claim,
+        right: &mut DrainRight,
+        tally: &mut Tally<'_, T>,
+        findings: &mut Findings,
+    ) -> Place {
+        tally.visits += 1;
+        let spot = &self.spot(lanes, right.lane(), claim);
+        let visited = spot.row.drained.drain.open(right, |drain| {
+            if spot.is_new {
+                drain.account = Account::new();
+            }
+            if spot.is_fresh && drain.account.waits_out(spot.refill.round) {
+                return Ok(Place::Over);
+            }
+            self.begin(spot, drain);
+            if drain.head.has_aside {
+                return Ok(Place::Ordered);
+            }
+            let before = (tally.out.len(), tally.cost);
+            let visited = self.drain(spot, drain, tally, findings);
+            let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
+            if claim.is_lingering() {
+                self.linger.found(jobs > 0);
+            }
+            if jobs > 0 {
+                findings.granted = true;
+                spot.row.drained.publish(drain.head.position(), jobs, cost);
+                self.observe(spot, jobs, cost);
+            } else {
+                spot.row.drained.publish_skips(drain.head.position());
+            }
+            visited
+        });
+        match visited {
+            Ok(Place::Ordered) => self.visit_ordered(spot, right, tally, findings),
+            Ok(place) => place,
+            Err(left) => self.leave(spot, right, left),
+        }
+    }
+
+    /// Takes an empty lane out of the rotation, unless a producer is faster. All that the visit
+    /// does to the lane comes before: the next moment it may be another worker's.
+    pub(super) fn leave<T>(
+        &mut self,
+        spot: &Spot<'_, T>,
+        right: &mut DrainRight,
+        left: LeftBehind,
+    ) -> Place {
+        let Spot { lanes, row, .. } = spot;
+        if row.tail.deactivate(left.head, &lanes.pool, &mut self.returns) {
+            return Place::Gone;
+        }
+        row.drained.drain.open(right, |drain| drain.stay(left));
+        Place::Over
+    }
+
+    /// All about a lane that does not change during a visit.
+    #[inline]
+    pub(super) fn spot<'a, T>(
+        &mut self,
+        lanes: &'a Lanes<T>,
+        lane: u32,
+        claim: &Claim,
+    ) -> Spot<'a, T> {
+        let row = lanes.table.row(lane);
+        let number = row.profile();
+        let profile = match self.plan.profiles.get(number as usize) {
+            Some(profile) => *profile,
+            // The tenant was named after this tick's plan was read.
+            None => self.newer_profile(number),
+        };
+        let (generation, is_new) = row.drained.visit_tenant();
+        let tenant = Tenant::new(lane, generation, lanes.number);
+        Spot {
+            lanes,
+            row,
+            tenant,
+            profile,
+            refill: claim.refill,
+            is_fresh: claim.is_fresh(),
+            is_new,
+            number,
+        }
+    }
+
+    #[cold]
+    fn newer_profile(&mut self, number: u32) -> Profile {
+        self.look_at_plan();
+        self.plan.profiles[number as usize]
+    }
+
+    #[inline]
+    fn begin<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain) {
+        let corrected = spot.row.drained.take_corrections();
+        if corrected != 0 {
+            drain.account.correct(corrected);
+        }
+        let mut refill = spot.refill;
+        // A replay must notice: what a turn is worth is decided here and nowhere else.
+        refill.shift += u32::from(mutant!("dispatch.half_turn"));
+        if refill.leap > 1 {
+            self.leap(spot, drain, corrected);
+        } else {
+            drain.account.begin(refill, spot.profile.quantum);
+        }
+    }
+
+    /// Begins a turn that may stand for many. The need for it was counted before a policy swap or
+    /// a change of tier may have made quanta larger. What has just been given back comes on top.
+    #[cold]
+    fn leap<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain, corrected: i64) {
+        let Spot { lanes, row, profile, refill, .. } = *spot;
+        let mut plain = drain.account;
+        plain.begin(Refill { leap: 1, ..refill }, profile.quantum);
+        drain.account.begin(refill, profile.quantum);
+        let first = if drain.head.has_aside {
+            // What comes first there shows later; it costs no more than this.
+            Some(Cost::MAX.get())
+        } else {
+            drain.head.first_cost((&row.tail, &lanes.pool, &mut self.returns))
+        };
+        let enough = micros(first.unwrap_or(0).into()) + corrected.max(0);
+        drain.account.cap_leap(plain, enough, profile.quantum, refill.shift);
+    }
+
+    /// Serves one lane, and says where it goes. `Err` when it is empty and still to be taken
+    /// out of the rotation.
+    #[inline]
+    fn drain<T>(
+        &mut self,
+        spot: &Spot<'_, T>,
+        drain: &mut Drain,
+        tally: &mut Tally<'_, T>,
+        findings: &mut Findings,
+    ) -> Result<Place, LeftBehind> {
+        let before = tally.out.len();
+        let next = if self.holds_to_limits(spot) {
+            self.grant_limited(spot, drain, tally)
+        } else {
+            Next::of(self.grant_jobs(spot, drain, tally))
+        };
+        let any = tally.out.len() > before;
+        match next {
+            // Most likely empty, but looking at the producers' line to be sure would cost more
+            // than visiting the lane once again.
+            Next::Nothing if any && tally.linger => {
+                drain.account.granted();
+                drain.account.empty();
+                Ok(Place::Lingers)
+            }
+            next => self.place(spot, drain, (next, any), tally, findings),
+        }
+    }
+
+    /// Whether the gate has a say in this visit.
+    #[inline]
+    pub(super) fn holds_to_limits<T>(&self, spot: &Spot<'_, T>) -> bool {
+        spot.profile.is_limited && !self.hands_back
+    }
+
+    /// Where a lane goes whose visit has come to `next`, after `any` grants.
+    #[inline]
+    pub(super) fn place<T>(
+        &mut self,
+        spot: &Spot<'_, T>,
+        drain: &mut Drain,
+        (next, any): (Next, bool),
+        tally: &mut Tally<'_, T>,
+        findings: &mut Findings,
+    ) -> Result<Place, LeftBehind> {
+        if any {
+            drain.account.granted();
+        }
+        let cost = match next {
+            Next::Nothing => return Self::rest(spot.row, drain, tally),
+            Next::Ordered => return Ok(Place::Ordered),
+            Next::Refused => {
+                drain.account.pause();
+                return Ok(Place::Parked);
+            }
+            Next::Costs(cost) => cost,
+        };
+        if tally.out.room() == 0 {
+            let goes_on = drain.account.covers(cost);
+            return Ok(if goes_on { Place::Again } else { Place::Over });
+        }
+        let (quantum, shift) = (spot.profile.quantum, spot.refill.shift);
+        if let Some(turns) = drain.account.end_short(cost, quantum, shift) {
+            findings.needs(turns);
+        }
+        Ok(Place::Over)
+    }
+
+    /// Grants jobs of one lane while its balance and the tick's allowance last.
+    #[inline]
+    fn grant_jobs<T>(
+        &mut self,
+        spot: &Spot<'_, T>,
+        drain: &mut Drain,
+        tally: &mut Tally<'_, T>,
+    ) -> Stop {
+        let mut granting = Granting {
+            account: drain.account,
+            cost: 0,
+            loans: self.ledger.run(),
+            tenant: spot.tenant,
+            tier: spot.profile.tier,
+            now: tally.now,
+            log: &mut self.log,
+        };
+        let lane = (&spot.row.tail, &spot.lanes.pool, &mut self.returns);
+        let stop = drain.head.take_while(lane, tally.out, &mut granting);
+        drain.account = granting.account;
+        tally.cost += granting.cost;
+        stop
+    }
+
+    /// The same for a tenant with limits.
+    #[inline(never)]
+    fn grant_limited<T>(
+        &mut self,
+        spot: &Spot<'_, T>,
+        drain: &mut Drain,
+        tally: &mut Tally<'_, T>,
+    ) -> Next {
+        let slot = spot.tenant.slot();
+        let gate = &spot.lanes.gate;
+        let entry = gate.entry(slot);
+        if spot.is_new {
+            entry.begin();
+        }
+        let granting = Granting {
+            account: drain.account,
+            cost: 0,
+            loans: self.ledger.run(),
+            tenant: spot.tenant,
+            tier: spot.profile.tier,
+            now: tally.now,
+            log: &mut self.log,
+        };
+        let rules = &self.plan.rules[spot.number as usize];
+        let (returns, errands) = (&mut self.returns, &mut self.errands);
+        entry.open(|state| {
+            let pass = Pass::new(gate, (slot, entry, state), rules, tally.now);
+            let mut gated = Gated::new(granting, pass);
+            let lane = (&spot.row.tail, &spot.lanes.pool, returns);
+            let stop = drain.head.take_while(lane, tally.out, &mut gated);
+            drain.account = gated.granting.account;
+            tally.cost += gated.granting.cost;
+            let denial = gated.denial;
+            if let Some(denial) = denial {
+                let since = gated.pass.waits(&denial);
+                errands.refused.push((Refused { lane: slot, slot, denial, since }, spot.number));
+            }
+            errands.back.extend(gated.pass.close());
+            if denial.is_some() { Next::Refused } else { Next::of(stop) }
+        })
+    }
+
+    /// What becomes of a lane without a published job.
+    fn rest<T>(
+        row: &Row,
+        drain: &mut Drain,
+        tally: &mut Tally<'_, T>,
+    ) -> Result<Place, LeftBehind> {
+        if drain.head.rest(&row.tail) == Rest::Busy {
+            // Nothing is saved up meanwhile, as with an empty lane: a stall must not end in a burst.
+            drain.account.empty();
+            tally.stalled = true;
+            return Ok(Place::Over);
+        }
+        drain.account.empty();
+        row.note_rest(unit(tally.now), drain.account.owes());
+        Err(drain.leave())
+    }
+
+    #[inline]
+    pub(super) fn observe<T>(&mut self, spot: &Spot<'_, T>, jobs: u32, cost: u64) {
+        if self.observed {
+            let quantum = spot.profile.quantum.units();
+            self.visits.push(Visit { tenant: spot.tenant, jobs, cost, quantum });
+        }
+    }
+}
+
+/// Asks for the first job of a lane that is visited soon.
+#[inline]
+pub(super) fn prefetch_job<T>(lanes: &Lanes<T>, right: &mut DrainRight) {
+    let row = lanes.table.row(right.lane());
+    row.drained.drain.open(right, |drain| drain.head.prefetch(&row.tail, &lanes.pool));
+}
+
+/// Brings the rows of lanes close: with many lanes each would be a cache miss. Of a lane that stays
+/// in the rotation only the drainer's line is needed: taking the producers' away from them costs
+/// more than all the rest of a visit.
+#[inline]
+pub(super) fn prefetch_rows<T>(lanes: &Lanes<T>, rights: &[DrainRight], are_fresh: bool) {
+    for right in rights.iter().skip(1) {
+        let row = lanes.table.row(right.lane());
+        if are_fresh {
+            prefetch_line(std::ptr::from_ref(row).cast());
+        }
+        prefetch_line(std::ptr::from_ref(&row.drained).cast());
+    }
+}

@@ -1,0 +1,183 @@
+//! Why a tenant waits.
+
+use super::Engine;
+use super::shared::Shared;
+use crate::dispatch::Plan;
+use crate::error::Reason;
+use crate::gate::{Denial, Rules, Until, foresee};
+use crate::limit::{Rate, Shape, Unit};
+use crate::tenant::{Row, Tenant};
+use crate::units::Nanos;
+use std::fmt;
+
+/// What stands between a tenant's next job and a worker.
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Explanation {
+    /// Jobs of the tenant that wait.
+    pub depth: u32,
+    /// Its grants in flight, when it has limits: they are counted only then.
+    pub in_flight: Option<u32>,
+    /// What its lane is doing.
+    pub standing: Standing,
+}
+
+/// What a lane is doing.
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Standing {
+    /// No job waits. A wait beside it is what a job of cost 1 would wait for now.
+    Idle(Option<Wait>),
+    /// The lane is in the rotation and takes its turns.
+    Ready {
+        /// Rounds until the turn of the job queued last, if all cost what jobs have cost so far.
+        rounds_ahead: u32,
+    },
+    /// The lane is parked.
+    Waiting(Wait),
+}
+
+/// What is waited for.
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Wait {
+    /// The reason's code.
+    pub reason: Reason,
+    /// Since when, on the engine's clock, without a grant in between.
+    pub since: Nanos,
+    /// The moment that ends the wait, on the engine's clock, where it is known: another may be ahead
+    /// then, and the lane takes its turn. `None` for what ends with a grant or a change of policy.
+    pub eligible_at: Option<Nanos>,
+    /// How much of the limit is used.
+    pub used: u64,
+    /// The limit.
+    pub limit: u64,
+    /// The same as a sentence for an operator, such as `rate limit 10/10 jobs per 60 s window`.
+    pub detail: String,
+}
+
+impl<T: Send + 'static> Engine<T> {
+    /// Why the tenant's next job waits: what for, since when, and until when if that can be known.
+    /// Answered by the code that decides. `None` for a stale handle.
+    ///
+    /// # Cost
+    /// Two short locks. Workers that visit this tenant wait for them.
+    #[must_use]
+    pub fn explain(&self, tenant: Tenant) -> Option<Explanation> {
+        self.shared.explain(tenant)
+    }
+
+    /// The present moment of the engine's clock, which [`Wait`] is measured by.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.shared.clock.now()
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    fn explain(&self, tenant: Tenant) -> Option<Explanation> {
+        if tenant.engine() != self.lanes.number {
+            return None;
+        }
+        let row = self.lanes.table.row(tenant.slot());
+        if row.tail.look().generation() != tenant.generation() {
+            return None;
+        }
+        let plan = self.lanes.plan.load();
+        let rules = plan.rules.get(row.profile() as usize)?;
+        let depth = row.progress().1;
+        let running = || self.lanes.gate.entry(tenant.slot()).running();
+        let in_flight = rules.counts().then(running);
+        let standing = match self.lanes.gate.place(tenant.slot()) {
+            Some(place) => Standing::Waiting(wait(&place.denial, place.since, rules)),
+            None if depth > 0 && row.idle_word().is_some() => {
+                Standing::Waiting(self.not_due(tenant, rules))
+            }
+            None if depth == 0 => Standing::Idle(self.foresee(tenant, rules)),
+            None => Standing::Ready { rounds_ahead: self.rounds(depth, row, &plan) },
+        };
+        Some(Explanation { depth, in_flight, standing })
+    }
+
+    fn not_due(&self, tenant: Tenant, rules: &Rules) -> Wait {
+        let now = self.clock.now();
+        let (since, due) = self.lanes.gate.entry(tenant.slot()).rest(now);
+        let until = Until::Moment(due);
+        wait(&Denial { reason: Reason::NotDue, until, used: (0, 0) }, since, rules)
+    }
+
+    fn foresee(&self, tenant: Tenant, rules: &Rules) -> Option<Wait> {
+        if rules.is_none() {
+            return None;
+        }
+        let now = self.clock.now();
+        let denial = foresee(&self.lanes.gate, tenant.slot(), rules, 1, now).err()?;
+        Some(wait(&denial, now, rules))
+    }
+
+    fn rounds(&self, depth: u32, row: &Row, plan: &Plan) -> u32 {
+        let quantum = plan.profiles[row.profile() as usize].quantum.units();
+        let (jobs, cost) = row.served();
+        let job_cost = if jobs == 0 { 1.0 } else { cost as f64 / jobs as f64 };
+        (f64::from(depth) * job_cost / quantum).ceil() as u32
+    }
+}
+
+fn wait(denial: &Denial, since: Nanos, rules: &Rules) -> Wait {
+    let eligible_at = match denial.until {
+        Until::Moment(moment) => Some(moment),
+        Until::Slot(_) | Until::Change => None,
+    };
+    let (used, limit) = denial.used;
+    let detail = Detail { denial, rate: rules.rate }.to_string();
+    Wait { reason: denial.reason, since, eligible_at, used, limit, detail }
+}
+
+/// A denial in words.
+struct Detail<'a> {
+    denial: &'a Denial,
+    rate: Option<Rate>,
+}
+
+impl fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (used, limit) = self.denial.used;
+        match self.denial.reason {
+            Reason::Rate => {
+                write!(f, "rate limit {used}/{limit}")?;
+                self.rate.map_or(Ok(()), |rate| write_span(f, rate))
+            }
+            Reason::Concurrency => write!(f, "concurrency limit {used}/{limit} in flight"),
+            Reason::TierConcurrency => {
+                write!(f, "concurrency limit of the tier {used}/{limit} in flight")
+            }
+            Reason::EngineConcurrency => {
+                write!(f, "concurrency limit of the engine {used}/{limit} in flight")
+            }
+            Reason::Paused => f.write_str("paused: a concurrency limit is 0"),
+            Reason::TooWide => {
+                write!(f, "too wide: {used} is more than the rate's {limit} at once")
+            }
+            Reason::NotDue => f.write_str("no job is due"),
+            other => f.write_str(other.code()),
+        }
+    }
+}
+
+/// ` jobs per 60 s window`.
+fn write_span(f: &mut fmt::Formatter<'_>, rate: Rate) -> fmt::Result {
+    let unit = match rate.unit() {
+        Unit::Jobs => "jobs",
+        Unit::Cost => "cost",
+    };
+    let kind = match rate.shape() {
+        Shape::Strict => " window",
+        Shape::Smooth { .. } => "",
+    };
+    let seconds = rate.per().as_duration().as_secs_f64();
+    write!(f, " {unit} per {seconds} s{kind}")
+}

@@ -1,0 +1,37 @@
+//! The thread that brings parked lanes back when their moment comes.
+
+use super::shared::Shared;
+use crate::sync::Parker;
+use crate::sync::thread::{self, JoinHandle};
+use crate::units::Nanos;
+use std::io;
+use std::sync::Arc;
+
+/// Starts the timekeeper. Workers look at the time as well, between handlers; the timekeeper is there
+/// for when all of them are busy or asleep. It sleeps until the next moment that anything waits for, and
+/// for good while nothing does.
+pub(super) fn start<T: Send + 'static>(shared: &Arc<Shared<T>>) -> io::Result<JoinHandle<()>> {
+    let parker = Parker::new();
+    shared.lanes.alarm.set(parker.unparker().clone());
+    let shared = Arc::clone(shared);
+    let builder = thread::Builder::new().name("fairlane-time".to_owned());
+    builder.spawn(move || keep_time(&shared, &parker))
+}
+
+fn keep_time<T: Send + 'static>(shared: &Shared<T>, parker: &Parker) {
+    let index = shared.timekeepers_desk();
+    let mut seat = shared.sit_down(index);
+    while !shared.is_stopped() {
+        let now = shared.clock.now();
+        if shared.begin_look(index) {
+            seat.keep_time(&shared.lanes, now);
+            seat.settle_down(&shared.lanes);
+            shared.end_look(index);
+        }
+        shared.tell_expired(None);
+        match shared.lanes.gate.next_at() {
+            Nanos::MAX => parker.park(),
+            next => parker.park_timeout(next.since(now).as_duration()),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What is known of one limited tenant.
+
+use super::Scope;
+use super::slots::Slots;
+use crate::error::Reason;
+use crate::limit::{Meter, Rate};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::units::Nanos;
+
+/// A limited tenant's quotas. Made when the tenant is first limited.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Grants in flight.
+    pub(super) slots: Slots,
+    /// A slot handed to the parked lane for its next visit; see [`code`]. Changed by RMW only. The
+    /// lane's way back into the rotation carries it from one to the other.
+    handed: AtomicU64,
+    /// When the lane's jobs are looked after next, `u64::MAX` for never. Stored under the lot's lock.
+    alarm: AtomicU64,
+    /// When the first of its jobs is due that is not. Written by the lane's drainer.
+    due: AtomicU64,
+    /// Jobs of the tenant that expired. Written by the lane's drainer.
+    expired: AtomicU64,
+    /// The guaranteed minimum. Stored under the lot's lock.
+    min: AtomicU32,
+    /// Locked once per visit, and by whoever asks why the tenant waits.
+    state: Mutex<State>,
+}
+
+/// What only the tenant's drainer changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) meter: Meter,
+    /// What the tenant has waited for since when, without a grant in between.
+    pub(super) waiting: Option<(Reason, Nanos)>,
+}
+
+/// `0` for none, then the tenant's own, the engine's, and the tiers'.
+const fn code(scope: Scope) -> u64 {
+    match scope {
+        Scope::Tenant(_) => 1,
+        Scope::Engine => 2,
+        Scope::Tier(tier) => 3 + tier as u64,
+    }
+}
+
+impl Entry {
+    pub(super) fn new() -> Self {
+        Entry {
+            slots: Slots::unbounded(),
+            handed: AtomicU64::new(0),
+            alarm: AtomicU64::new(u64::MAX),
+            due: AtomicU64::new(u64::MAX),
+            expired: AtomicU64::new(0),
+            min: AtomicU32::new(0),
+            state: Mutex::new(State::new()),
+        }
+    }
+
+    /// Runs `look` on the tenant's state.
+    pub(crate) fn open<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
+        look(&mut self.state.lock().expect("no code panics under a tenant's lock"))
+    }
+
+    /// Forgets the tenant before, whose quotas were idle.
+    #[cold]
+    pub(crate) fn begin(&self) {
+        self.expired.store(0, Relaxed);
+        self.open(|state| *state = State::new());
+    }
+
+    /// Hands a slot that has been taken for it to the tenant's parked lane.
+    pub(super) fn hand(&self, scope: Scope) {
+        self.handed.swap(code(scope), Relaxed);
+    }
+
+    /// The slot handed over since the last visit.
+    #[inline]
+    pub(super) fn take_handed(&self, slot: u32) -> Option<Scope> {
+        if self.handed.load(Relaxed) == 0 {
+            return None;
+        }
+        match self.handed.swap(0, Relaxed) {
+            0 => None,
+            1 => Some(Scope::Tenant(slot)),
+            2 => Some(Scope::Engine),
+            tier => Some(Scope::Tier((tier - 3) as u32)),
+        }
+    }
+
+    /// Sets the guaranteed minimum, and returns the one before. Under the lot's lock.
+    pub(super) fn set_min(&self, min: u32) -> u32 {
+        let before = self.min.load(Relaxed);
+        self.min.store(min, Relaxed);
+        before
+    }
+
+    /// When the lane's jobs are looked after next.
+    #[inline]
+    pub(crate) fn alarm(&self) -> Nanos {
+        Nanos(self.alarm.load(Relaxed))
+    }
+
+    /// Sets the alarm. Under the lot's lock.
+    pub(super) fn set_alarm(&self, at: Nanos) {
+        self.alarm.store(at.0, Relaxed);
+    }
+
+    /// Notes that the lane has nothing to do until `due`. Only its drainer may call this.
+    pub(crate) fn rest_until(&self, due: Nanos, now: Nanos) {
+        self.due.store(due.0, Relaxed);
+        self.open(|state| state.wait(Reason::NotDue, now));
+    }
+
+    /// Since when the lane has had nothing to do, and until when.
+    pub(crate) fn rest(&self, now: Nanos) -> (Nanos, Nanos) {
+        let since = self.open(|state| state.waiting.map(|(_, since)| since));
+        (since.unwrap_or(now), Nanos(self.due.load(Relaxed)))
+    }
+
+    /// Counts jobs that expired. Only the lane's drainer may call this.
+    pub(crate) fn count_expired(&self, jobs: u64) {
+        self.expired.store(self.expired.load(Relaxed) + jobs, Relaxed);
+    }
+
+    /// Jobs of the tenant that expired.
+    pub(crate) fn expired(&self) -> u64 {
+        self.expired.load(Relaxed)
+    }
+
+    /// Grants in flight.
+    pub(crate) fn running(&self) -> u32 {
+        self.slots.used()
+    }
+
+    /// Whether nothing would be lost if the tenant were given up at `now`.
+    pub(crate) fn is_idle(&self, rate: Option<&Rate>, now: Nanos) -> bool {
+        self.slots.used() == 0
+            && self.open(|state| rate.is_none_or(|rate| state.meter.is_idle(rate, now)))
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        State { meter: Meter::new(), waiting: None }
+    }
+
+    /// Since when the tenant has waited for `reason`, which it does at `now`.
+    pub(super) fn wait(&mut self, reason: Reason, now: Nanos) -> Nanos {
+        match self.waiting {
+            Some((same, since)) if same == reason => since,
+            _ => {
+                self.waiting = Some((reason, now));
+                now
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Where parked lanes wait, and what brings them back.
+
+use super::{Denial, Scope, Until};
+use crate::error::Reason;
+use crate::units::Nanos;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lanes that a quota keeps out of the rotation. A lane that stands here stands in no set of the rotation;
+/// whoever takes it out, under the lock, is the one to put it back there.
+#[derive(Debug)]
+pub(super) struct Lot {
+    places: BTreeMap<u32, Place>,
+    /// Lanes that wait for a moment, by it.
+    timers: BTreeMap<(Nanos, u64), u32>,
+    /// Lanes to look after, by the moment; parked or not.
+    alarms: BTreeSet<(Nanos, u32)>,
+    /// Lanes that wait for a slot.
+    queues: BTreeMap<Scope, Queue>,
+    /// Lanes parked so far.
+    next: u64,
+    /// The same by reason, in the order of [`Reason::ALL`].
+    parks: [u64; Reason::ALL.len()],
+    /// Slots handed to lanes below their tenant's guaranteed minimum.
+    minima_served: u64,
+}
+
+/// A parked lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The tenant's slot in the table.
+    pub(crate) slot: u32,
+    pub(crate) denial: Denial,
+    /// Since when the lane has waited for this reason, without a grant in between.
+    pub(crate) since: Nanos,
+    /// Whether the tenant is below its guaranteed minimum, and so comes first.
+    pub(crate) is_urgent: bool,
+    number: u64,
+}
+
+/// Who is next: below its minimum first, then who has waited longest, then who came first.
+type Rank = (bool, Nanos, u64);
+
+#[derive(Default, Debug)]
+struct Queue(BTreeMap<Rank, u32>);
+
+impl Place {
+    fn rank(&self) -> Rank {
+        (!self.is_urgent, self.since, self.number)
+    }
+}
+
+impl Lot {
+    pub(super) fn new() -> Self {
+        Lot {
+            places: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            alarms: BTreeSet::new(),
+            queues: BTreeMap::new(),
+            next: 0,
+            parks: [0; Reason::ALL.len()],
+            minima_served: 0,
+        }
+    }
+
+    /// A lane's number for ordering and jitter.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Parks a lane.
+    pub(super) fn put(&mut self, lane: u32, number: u64, place: (u32, Denial, Nanos, bool)) {
+        let (slot, denial, since, is_urgent) = place;
+        let place = Place { slot, denial, since, is_urgent, number };
+        self.parks[denial.reason.index()] += 1;
+        match denial.until {
+            Until::Moment(moment) => drop(self.timers.insert((moment, number), lane)),
+            Until::Slot(scope) => {
+                self.queues.entry(scope).or_default().0.insert(place.rank(), lane);
+            }
+            Until::Change => {}
+        }
+        let before = self.places.insert(lane, place);
+        debug_assert!(before.is_none(), "a lane is parked once");
+    }
+
+    /// Takes a lane out, whatever it waits for.
+    pub(super) fn remove(&mut self, lane: u32) -> Option<Place> {
+        let place = self.places.remove(&lane)?;
+        match place.denial.until {
+            Until::Moment(moment) => drop(self.timers.remove(&(moment, place.number))),
+            Until::Slot(scope) => {
+                if let Some(queue) = self.queues.get_mut(&scope) {
+                    queue.0.remove(&place.rank());
+                    if queue.0.is_empty() {
+                        self.queues.remove(&scope);
+                    }
+                }
+            }
+            Until::Change => {}
+        }
+        Some(place)
+    }
+
+    /// The lane that the next slot of `scope` is for.
+    pub(super) fn first(&self, scope: Scope) -> Option<u32> {
+        self.queues.get(&scope)?.0.first_key_value().map(|(_, lane)| *lane)
+    }
+
+    /// Scopes that lanes queue for.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        self.queues.keys().copied().collect()
+    }
+
+    /// The lane whose moment has come first, if it has at `now`.
+    pub(super) fn due(&self, now: Nanos) -> Option<u32> {
+        let ((moment, _), lane) = self.timers.first_key_value()?;
+        (*moment <= now).then_some(*lane)
+    }
+
+    /// The next moment that something is to be done at; [`Nanos::MAX`] for none.
+    pub(super) fn next_at(&self) -> Nanos {
+        let timer = self.timers.first_key_value().map(|((moment, _), _)| *moment);
+        let alarm = self.alarms.first().map(|(moment, _)| *moment);
+        timer.into_iter().chain(alarm).min().unwrap_or(Nanos::MAX)
+    }
+
+    /// Moves a lane's alarm from `before` ([`Nanos::MAX`] for none) to `at`.
+    pub(super) fn set_alarm(&mut self, lane: u32, before: Nanos, at: Nanos) {
+        self.alarms.remove(&(before, lane));
+        self.alarms.insert((at, lane));
+    }
+
+    /// Takes out the lane whose alarm goes off first, if it does by `now`.
+    pub(super) fn ring(&mut self, now: Nanos) -> Option<u32> {
+        let (at, lane) = *self.alarms.first()?;
+        (at <= now).then(|| {
+            self.alarms.pop_first();
+            lane
+        })
+    }
+
+    /// Every parked lane.
+    pub(super) fn lanes(&self) -> Vec<u32> {
+        self.places.keys().copied().collect()
+    }
+
+    pub(super) fn place(&self, lane: u32) -> Option<&Place> {
+        self.places.get(&lane)
+    }
+
+    pub(super) fn count_minimum(&mut self) {
+        self.minima_served += 1;
+    }
+
+    /// What stands here, and what has.
+    pub(super) fn census(&self) -> Census {
+        let mut parked = [0; Reason::ALL.len()];
+        for place in self.places.values() {
+            parked[place.denial.reason.index()] += 1;
+        }
+        Census {
+            parked,
+            parks: self.parks,
+            urgent: self.places.values().filter(|place| place.is_urgent).count() as u64,
+            minima_served: self.minima_served,
+        }
+    }
+}
+
+/// Counts of parked lanes, in the order of [`Reason::ALL`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Census {
+    /// Lanes parked now.
+    pub(crate) parked: [u64; Reason::ALL.len()],
+    /// Lanes parked since the start.
+    pub(crate) parks: [u64; Reason::ALL.len()],
+    /// Lanes parked now whose tenants are below their minimum.
+    pub(crate) urgent: u64,
+    /// Slots handed to such lanes since the start.
+    pub(crate) minima_served: u64,
+}

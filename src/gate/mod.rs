@@ -1,0 +1,307 @@
+#![doc = include_str!("README.md")]
+
+mod entry;
+mod lot;
+mod pass;
+mod rules;
+mod slots;
+
+pub(crate) use entry::Entry;
+pub(crate) use lot::{Census, Place};
+pub(crate) use pass::{Pass, foresee};
+pub(crate) use rules::{Held, Rules};
+
+use crate::error::Reason;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Chunks, IS_MODEL, Mutex};
+use crate::units::Nanos;
+use lot::Lot;
+use slots::Slots;
+
+/// Entries per chunk of memory.
+const CHUNK_ENTRIES: u32 = if IS_MODEL { 2 } else { 16 };
+/// Most tiers over an engine's life whose grants are counted.
+pub(crate) const TIERS_MAX: usize = if IS_MODEL { 2 } else { Held::TIERS_MAX };
+
+/// Decides whether a job may go, and keeps the lanes whose job may not.
+pub(crate) struct Gate {
+    /// What is known of each limited tenant, by slot.
+    entries: Chunks<[Entry; CHUNK_ENTRIES as usize]>,
+    engine: Slots,
+    tiers: Box<[Slots]>,
+    lot: Mutex<Lot>,
+    /// The next moment that something is to be done at, `u64::MAX` for none. Stored under the lot's lock.
+    next_at: AtomicU64,
+    /// Sum of the guaranteed minima of all tenants known. Stored under the lot's lock.
+    minima: AtomicU64,
+}
+
+/// A part of `jitter` that differs from one number to the next: the golden ratio's multiples spread
+/// evenly (Knuth, The Art of Computer Programming 3, 6.4).
+fn put_off(jitter: Nanos, number: u64) -> Nanos {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    let part = u128::from(number.wrapping_mul(GOLDEN));
+    Nanos(((u128::from(jitter.0) * part) >> 64) as u64)
+}
+
+/// Why a job may not go now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Denial {
+    pub(crate) reason: Reason,
+    pub(crate) until: Until,
+    /// What is used of the limit, and the limit.
+    pub(crate) used: (u64, u64),
+}
+
+/// What a parked lane waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Until {
+    /// A moment on the engine's clock.
+    Moment(Nanos),
+    /// The end of a grant.
+    Slot(Scope),
+    /// A change of policy.
+    Change,
+}
+
+/// Whose grants are counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Scope {
+    /// One tenant's, by slot.
+    Tenant(u32),
+    /// One tier's, by number.
+    Tier(u32),
+    Engine,
+}
+
+/// A lane whose next job was refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused {
+    pub(crate) lane: u32,
+    /// The tenant's slot in the table.
+    pub(crate) slot: u32,
+    pub(crate) denial: Denial,
+    /// Since when it has waited for that.
+    pub(crate) since: Nanos,
+}
+
+/// Where a lane that was refused has gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Parked {
+    /// It waits. `sooner` when its moment is the next one now.
+    Waits { sooner: bool },
+    /// What it waited for has come meanwhile: it belongs into the rotation.
+    Goes,
+}
+
+impl Gate {
+    /// A gate for `tenants` tenants, with no limits yet.
+    pub(crate) fn new(tenants: u32) -> Self {
+        Gate {
+            entries: Chunks::new(tenants.div_ceil(CHUNK_ENTRIES) as usize),
+            engine: Slots::unbounded(),
+            tiers: (0..TIERS_MAX).map(|_| Slots::unbounded()).collect(),
+            lot: Mutex::new(Lot::new()),
+            next_at: AtomicU64::new(u64::MAX),
+            minima: AtomicU64::new(0),
+        }
+    }
+
+    /// What is known of a tenant that has been limited before.
+    #[inline]
+    pub(crate) fn known(&self, slot: u32) -> Option<&Entry> {
+        let chunk = self.entries.get((slot / CHUNK_ENTRIES) as usize)?;
+        Some(&chunk[(slot % CHUNK_ENTRIES) as usize])
+    }
+
+    /// What is known of a tenant.
+    #[inline]
+    pub(crate) fn entry(&self, slot: u32) -> &Entry {
+        let make = || std::array::from_fn(|_| Entry::new());
+        let chunk = self.entries.get_or_make((slot / CHUNK_ENTRIES) as usize, make);
+        &chunk[(slot % CHUNK_ENTRIES) as usize]
+    }
+
+    fn slots(&self, scope: Scope) -> &Slots {
+        match scope {
+            Scope::Tenant(slot) => &self.entry(slot).slots,
+            Scope::Tier(tier) => &self.tiers[tier as usize],
+            Scope::Engine => &self.engine,
+        }
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Lot) -> R) -> R {
+        let mut lot = self.lot.lock().expect("no code panics under the lot's lock");
+        let result = change(&mut lot);
+        self.next_at.store(lot.next_at().0, Relaxed);
+        result
+    }
+
+    /// Parks a lane that was refused. The caller holds no claim on it any more, and it stands in no
+    /// set of the rotation.
+    pub(crate) fn park(&self, refused: &Refused, rules: &Rules) -> Parked {
+        let Refused { lane, slot, mut denial, since } = *refused;
+        self.change(|lot| {
+            let number = lot.next_number();
+            match &mut denial.until {
+                Until::Slot(scope) => {
+                    let is_first = lot.first(*scope).is_none();
+                    if self.slots(*scope).take_or_queue(is_first) {
+                        self.entry(slot).hand(*scope);
+                        return Parked::Goes;
+                    }
+                }
+                Until::Moment(moment) => *moment = moment.after(put_off(rules.jitter, number)),
+                Until::Change => {}
+            }
+            let is_urgent = denial.until == Until::Slot(Scope::Engine)
+                && self.entry(slot).slots.used() < self.scaled(rules.min);
+            let before = lot.next_at();
+            lot.put(lane, number, (slot, denial, since, is_urgent));
+            Parked::Waits { sooner: lot.next_at() < before }
+        })
+    }
+
+    /// Gives a slot back, to the first lane that waits for it if any does. Lanes that go back into the
+    /// rotation are added to `woken`.
+    #[inline]
+    pub(crate) fn release(&self, scope: Scope, woken: &mut Vec<u32>) {
+        if !self.slots(scope).give() {
+            self.hand_over(scope, woken);
+        }
+    }
+
+    #[cold]
+    fn hand_over(&self, scope: Scope, woken: &mut Vec<u32>) {
+        self.change(|lot| {
+            self.slots(scope).give_anyway();
+            self.hand_out(lot, scope, woken);
+        });
+    }
+
+    /// Hands out slots as long as there are any, to as many lanes as there is room for (T-F17).
+    fn hand_out(&self, lot: &mut Lot, scope: Scope, woken: &mut Vec<u32>) {
+        let slots = self.slots(scope);
+        while let Some(lane) = lot.first(scope) {
+            if !slots.take_for_queue() {
+                return;
+            }
+            let place = lot.remove(lane).expect("the first of a queue has a place");
+            if place.is_urgent {
+                lot.count_minimum();
+            }
+            self.entry(place.slot).hand(scope);
+            woken.push(lane);
+        }
+        slots.unqueue();
+    }
+
+    /// The next moment that something is to be done at; [`Nanos::MAX`] for none.
+    #[inline]
+    pub(crate) fn next_at(&self) -> Nanos {
+        Nanos(self.next_at.load(Relaxed))
+    }
+
+    /// Has a lane looked after at `at`, unless that is to happen sooner anyway. Whether it is the next
+    /// thing to happen.
+    pub(crate) fn arm(&self, lane: u32, at: Nanos) -> bool {
+        let entry = self.entry(lane);
+        self.change(|lot| {
+            let (before, next) = (entry.alarm(), lot.next_at());
+            if at >= before {
+                return false;
+            }
+            lot.set_alarm(lane, before, at);
+            entry.set_alarm(at);
+            at < next
+        })
+    }
+
+    /// Takes a lane out of the lot, whatever it waits for. `false` when it is not parked.
+    pub(crate) fn call_back(&self, lane: u32) -> bool {
+        self.change(|lot| {
+            let place = lot.remove(lane);
+            if let Some(Until::Slot(scope)) = place.map(|place| place.denial.until) {
+                if lot.first(scope).is_none() {
+                    self.slots(scope).unqueue();
+                }
+            }
+            place.is_some()
+        })
+    }
+
+    /// Takes out the lanes whose moment has come at `now`, earliest first, and says whose alarm has
+    /// `rung`.
+    pub(crate) fn wake_due(&self, now: Nanos, woken: &mut Vec<u32>, rung: &mut Vec<u32>) {
+        self.change(|lot| {
+            while let Some(lane) = lot.ring(now) {
+                self.entry(lane).set_alarm(Nanos::MAX);
+                rung.push(lane);
+            }
+            while let Some(lane) = lot.due(now) {
+                lot.remove(lane);
+                woken.push(lane);
+            }
+        });
+    }
+
+    /// Takes out every parked lane: limits have changed, or the engine stops.
+    pub(crate) fn wake_all(&self, woken: &mut Vec<u32>) {
+        self.change(|lot| {
+            let scopes = lot.scopes();
+            for lane in lot.lanes() {
+                lot.remove(lane);
+                woken.push(lane);
+            }
+            scopes.into_iter().for_each(|scope| self.slots(scope).unqueue());
+        });
+    }
+
+    /// Where a lane is parked, if it is.
+    pub(crate) fn place(&self, lane: u32) -> Option<Place> {
+        self.change(|lot| lot.place(lane).copied())
+    }
+
+    /// Counts of parked lanes.
+    pub(crate) fn census(&self) -> Census {
+        self.change(|lot| lot.census())
+    }
+
+    /// Grants out that are counted in `scope`.
+    pub(crate) fn used(&self, scope: Scope) -> u32 {
+        self.slots(scope).used()
+    }
+
+    /// Sets the limits of the engine's grants in flight and of its tiers'.
+    pub(crate) fn set_caps(&self, engine: Option<u32>, tiers: impl Iterator<Item = Option<u32>>) {
+        self.change(|_| {
+            self.engine.set_cap(engine);
+            self.tiers.iter().zip(tiers).for_each(|(slots, cap)| slots.set_cap(cap));
+        });
+    }
+
+    /// Sets the limit of one tenant's grants in flight, and its guaranteed minimum. Before its lane is
+    /// visited under these rules.
+    pub(crate) fn tune(&self, slot: u32, rules: &Rules) {
+        if rules.is_none() && self.known(slot).is_none() {
+            return;
+        }
+        let entry = self.entry(slot);
+        self.change(|_| {
+            entry.slots.set_cap(rules.cap);
+            let before = entry.set_min(rules.min);
+            let others = self.minima.load(Relaxed) - u64::from(before);
+            self.minima.store(others + u64::from(rules.min), Relaxed);
+        });
+    }
+
+    /// What a guaranteed minimum comes to: all of it, unless all of them together exceed what the
+    /// engine has.
+    fn scaled(&self, min: u32) -> u32 {
+        let sum = self.minima.load(Relaxed);
+        match self.engine.cap() {
+            Some(cap) if sum > u64::from(cap) => (u64::from(min) * u64::from(cap) / sum) as u32,
+            _ => min,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The gate on the public surface: rates, concurrency, priorities, due times, deadlines, and what
+//! `explain` says of them. A manual clock and passive workers; counts, not milliseconds.
+
+#[path = "gate/concurrency.rs"]
+mod concurrency;
+#[path = "gate/explain.rs"]
+mod explain;
+#[path = "gate/order.rs"]
+mod order;
+#[path = "gate/rate.rs"]
+mod rate;
+#[path = "gate/rig.rs"]
+mod rig;
