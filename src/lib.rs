@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[allow(dead_code, reason = "dispatch does not set jobs aside yet")]
 mod aside;
 mod claim;
 mod clock;
@@ -15,7 +14,6 @@ mod park;
 mod policy;
 mod ring;
 mod rotation;
-#[allow(dead_code, reason = "dispatch does not route by requirement yet")]
 mod route;
 mod stats;
 mod sync;
@@ -32,9 +30,9 @@ pub use clock::{Clock, ManualClock};
 #[doc(hidden)]
 pub use engine::testing;
 pub use engine::{
-    Accepted, Batch, Builder, DrainReport, Engine, Expired, Explanation, Job, Kind, Observer,
-    PanicReport, Refused, Returned, Served, SetPolicyError, Standing, StartError, TenantError,
-    Wait, Worker, WorkerError,
+    Accepted, Batch, BranchStanding, Builder, DrainReport, Engine, Expired, Explanation, Job, Kind,
+    Observer, PanicReport, Refused, Requirement, Returned, Served, SetPolicyError, Standing,
+    StartError, TenantError, Wait, Worker, WorkerError,
 };
 pub use error::Reason;
 /// Who got what: the arithmetic of fairness reports.

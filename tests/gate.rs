@@ -1,6 +1,8 @@
 //! The gate on the public surface: rates, concurrency, priorities, due times, deadlines, and what
 //! `explain` says of them. A manual clock and passive workers; counts, not milliseconds.
 
+#[path = "gate/classes.rs"]
+mod classes;
 #[path = "gate/concurrency.rs"]
 mod concurrency;
 #[path = "gate/explain.rs"]

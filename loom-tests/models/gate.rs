@@ -37,7 +37,8 @@ impl House {
         let entry = self.gate.entry(slot);
         let mut back = Vec::new();
         let answer = entry.open(|state| {
-            let mut pass = Pass::new(&self.gate, (slot, entry, state), &self.rules, Nanos::ZERO);
+            let mut pass =
+                Pass::new(&self.gate, (slot, slot), (entry, state), &self.rules, Nanos::ZERO);
             let answer = pass.admit(1).map_err(|denial| {
                 let since = pass.waits(&denial);
                 Refused { lane: slot, slot, denial, since }

@@ -18,7 +18,10 @@ struct Ring<T> {
 impl<T> Ring<T> {
     fn new(round: u32, seats: usize, states: Vec<T>) -> Arc<Ring<T>> {
         let lanes = states.into_iter().zip(0..).map(|(state, lane)| Owned::new(lane, state));
-        Arc::new(Ring { rotation: Rotation::starting_at(64, seats, round), lanes: lanes.collect() })
+        Arc::new(Ring {
+            rotation: Rotation::starting_at(0, 64, seats, round),
+            lanes: lanes.collect(),
+        })
     }
 
     /// Claims up to `most` lanes, lets `visit` see each, and puts all back to wait for their next

@@ -93,7 +93,7 @@ impl<J> Aside<J> {
     pub(crate) fn put(&mut self, order: Order, job: J) {
         let arrival = self.arrivals;
         self.arrivals += 1;
-        let slot = self.jobs.add(Entry::new(order, arrival, job));
+        let slot = self.jobs.add(Entry::new(order, job));
         self.all.push(&mut self.jobs, slot);
         if order.due <= self.settled {
             self.make_ready(slot, order.band);
@@ -122,6 +122,7 @@ impl<J> Aside<J> {
     }
 
     /// The order of what [`peek`](Aside::peek) shows.
+    #[cfg(test)]
     pub(crate) fn peek_order(&self) -> Option<Order> {
         Some(self.jobs.entry(self.next_slot()?.1).order)
     }

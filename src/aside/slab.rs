@@ -24,8 +24,6 @@ enum Cell<J> {
 /// One job, and where it stands.
 pub(super) struct Entry<J> {
     pub(super) order: Order,
-    /// Higher for a job that came later.
-    pub(super) arrival: u64,
     pub(super) job: J,
     links: [Link; CHAINS],
 }
@@ -42,8 +40,8 @@ impl Link {
 }
 
 impl<J> Entry<J> {
-    pub(super) fn new(order: Order, arrival: u64, job: J) -> Self {
-        Entry { order, arrival, job, links: [Link::LOOSE; CHAINS] }
+    pub(super) fn new(order: Order, job: J) -> Self {
+        Entry { order, job, links: [Link::LOOSE; CHAINS] }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::expired::ExpiredJobs;
 use super::ordered::Asides;
 use super::plan::Plan;
+use super::routes::{Branch, Branches, Routes};
 use crate::claim::Books;
 use crate::gate::{Gate, Held, Scope};
 use crate::park::{Alarm, Crowd, Sleepers};
@@ -10,8 +11,8 @@ use crate::policy::Policy;
 use crate::ring::{BLOCKS_MAX, Pool};
 use crate::rotation::Rotation;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sync::{CachePadded, Published, full_fence, ord};
-use crate::tenant::{Table, Tenant};
+use crate::sync::{CachePadded, Chunks, IS_MODEL, Mutex, Published, full_fence, ord};
+use crate::tenant::{Beside, Row, Table, Tenant};
 use crate::units::{Bands, Nanos, Order};
 
 /// Every lane of an engine, and what moves jobs through them.
@@ -27,6 +28,10 @@ pub(crate) struct Lanes<T> {
     /// Submitters that wait for room.
     pub(crate) crowd: Crowd,
     pub(crate) gate: Gate,
+    /// Who can run what, and the rotations of jobs that not everybody can run.
+    pub(crate) routes: Routes,
+    /// The tenants' lanes for such jobs, by slot. Locked by submissions of such jobs.
+    branches: Chunks<[Mutex<Branches>; CHUNK_TENANTS as usize]>,
     /// Jobs that have an order of their own, by lane.
     pub(super) asides: Asides<T>,
     /// The policy's bands of priority, packed. Stored when a policy is taken over.
@@ -113,16 +118,20 @@ impl<T> Lanes<T> {
         start: Start,
     ) -> Self {
         let (slots, blocks) = blocks_for(policy.queue_max(), policy.tenants_max());
+        let table = Table::starting_at(policy.tenants_max(), start.position, start.names_key);
+        let lanes = table.extra().0 + table.extra().1;
         Lanes {
-            table: Table::starting_at(policy.tenants_max(), start.position, start.names_key),
             pool: Pool::new(slots, blocks, seats as u32),
-            rotation: Rotation::starting_at(policy.tenants_max() as usize, seats, start.round),
+            rotation: Rotation::starting_at(0, policy.tenants_max() as usize, seats, start.round),
             sleepers,
             number,
             cadence: CachePadded::new(Cadence::new(slots - 1)),
             crowd: Crowd::new(),
-            gate: Gate::new(policy.tenants_max()),
-            asides: Asides::new(policy.tenants_max()),
+            gate: Gate::new(lanes),
+            routes: Routes::new(&table, seats),
+            branches: Chunks::new(policy.tenants_max().div_ceil(CHUNK_TENANTS) as usize),
+            table,
+            asides: Asides::new(lanes),
             bands: AtomicU64::new(0),
             expired: ExpiredJobs::new(),
             alarm: Alarm::default(),
@@ -179,13 +188,83 @@ impl<T> Lanes<T> {
     /// Puts a lane whose first job has just been published into the rotation, and wakes a worker.
     #[inline]
     pub(crate) fn activate(&self, lane: u32) {
+        if lane >= self.table.extra().0 {
+            return self.activate_branch(lane);
+        }
         self.rotation.activate(lane);
         self.sleepers.wake_one();
     }
 
+    #[cold]
+    fn activate_branch(&self, lane: u32) {
+        let class = self.table.row(lane).class();
+        self.routes.rotation(class).activate(lane);
+        self.routes.wake_capable(class, &self.sleepers);
+    }
+
+    /// Wakes a worker for every rotation that has work.
+    pub(crate) fn wake_for_all(&self) {
+        if !self.rotation.is_empty() {
+            self.sleepers.wake_one();
+        }
+        self.routes.wake_for_all(&self.sleepers);
+    }
+
+    /// The rotation that a lane stands in while it is backlogged.
+    pub(super) fn rotation_of(&self, lane: u32) -> &Rotation {
+        if lane < self.table.extra().0 {
+            return &self.rotation;
+        }
+        self.routes.rotation(self.table.row(lane).class())
+    }
+
+    /// Whether no live worker can run a lane's jobs.
+    pub(crate) fn lacks_worker(&self, lane: u32) -> bool {
+        self.routes.lacks_worker(self.class_of(lane))
+    }
+
+    /// The class of a lane's jobs.
+    pub(super) fn class_of(&self, lane: u32) -> usize {
+        if lane < self.table.extra().0 { 0 } else { self.table.row(lane).class() }
+    }
+
+    /// The tenant's slot, and how many other lanes of the tenant are backlogged, of a lane that is not a
+    /// tenant's first.
+    pub(super) fn kin(&self, row: &Row) -> (u32, u32) {
+        let owner = row.owner();
+        let first = self.table.row(owner);
+        let is_first_idle = first.idle_word().is_some();
+        let branches = first.drained.others().saturating_sub(1);
+        (owner, branches + u32::from(!is_first_idle))
+    }
+
+    /// Has the terms of a tenant hold for all its lanes.
+    pub(crate) fn spread_terms(&self, slot: u32) {
+        let terms = self.table.row(slot).terms();
+        for branch in self.known_branches(slot).into_iter().flatten() {
+            self.table.row(branch.lane).set_terms(terms);
+        }
+    }
+
+    /// Runs `look` on the lanes that the tenant in `slot` has beside its first.
+    pub(crate) fn branches<R>(&self, slot: u32, look: impl FnOnce(&mut Branches) -> R) -> R {
+        let make = || std::array::from_fn(|_| Mutex::default());
+        let chunk = self.branches.get_or_make((slot / CHUNK_TENANTS) as usize, make);
+        let branches = &chunk[(slot % CHUNK_TENANTS) as usize];
+        look(&mut branches.lock().expect("no code panics under a tenant's lock"))
+    }
+
+    /// The same for a tenant that may never have had one: nothing is made for those.
+    pub(crate) fn known_branches(&self, slot: u32) -> Branches {
+        match self.branches.get((slot / CHUNK_TENANTS) as usize) {
+            None => Branches::default(),
+            Some(_) => self.branches(slot, |branches| *branches),
+        }
+    }
+
     /// Brings every lane into the rotation that has jobs, none of which is due.
     pub(crate) fn rouse_all(&self) {
-        for (lane, row) in self.table.rows() {
+        for (lane, row) in self.table.lanes() {
             if row.idle_word().is_some() && row.progress().1 > 0 {
                 self.rouse(lane);
             }
@@ -193,19 +272,49 @@ impl<T> Lanes<T> {
     }
 
     /// Brings an idle lane into the rotation.
-    pub(super) fn rouse(&self, lane: u32) {
-        if let Some(ticket) = self.table.row(lane).tail.rouse(&self.pool) {
+    pub(crate) fn rouse(&self, lane: u32) {
+        let row = self.table.row(lane);
+        if let Some(ticket) = row.tail.rouse(&self.pool) {
             drop(ticket);
+            if lane != row.owner() {
+                self.table.row(row.owner()).drained.count_other();
+            }
             self.activate(lane);
         }
     }
 
-    /// Whether no quota of the idle tenant in `slot` would be lost with it.
-    pub(crate) fn is_forgettable(&self, slot: u32, profile: u32, now: Nanos) -> bool {
-        let Some(entry) = self.gate.known(slot) else { return true };
-        let plan = self.plan.load();
-        let rules = plan.rules.get(profile as usize);
-        entry.is_idle(rules.and_then(|rules| rules.rate.as_ref()), now)
+    /// Gives back the tenant's lanes beside its first, unless any holds a job. Whether none is left.
+    fn drop_branches(&self, slot: u32) -> bool {
+        if self.branches.get((slot / CHUNK_TENANTS) as usize).is_none() {
+            return true;
+        }
+        self.branches(slot, |branches| {
+            for place in branches.iter_mut() {
+                if let Some(branch) = place.take_if(|branch| self.is_vacant(branch.lane)) {
+                    self.give_back(branch);
+                }
+            }
+            branches.iter().all(Option::is_none)
+        })
+    }
+
+    /// Gives a vacant lane back. What it has counted stays in the engine's totals.
+    pub(crate) fn give_back(&self, branch: Branch) {
+        self.routes.detach(branch, self.table.row(branch.lane).take_counts());
+    }
+
+    /// Whether a lane holds no job and nobody serves it.
+    pub(crate) fn is_vacant(&self, lane: u32) -> bool {
+        let row = self.table.row(lane);
+        row.idle_word().is_some() && row.progress().1 == 0
+    }
+
+    /// Gives back every tenant's lanes without a job: classes are scarce.
+    #[cold]
+    pub(crate) fn sweep_branches(&self) {
+        for (slot, _) in self.table.rows() {
+            self.drop_branches(slot);
+        }
     }
 
     /// Puts lanes that have left the lot into the rotation.
@@ -237,6 +346,33 @@ impl<T> Lanes<T> {
     }
 }
 
+/// What the lanes keep for their tenants at the moment `now`.
+pub(crate) struct Keeping<'a, T> {
+    pub(crate) lanes: &'a Lanes<T>,
+    pub(crate) now: Nanos,
+}
+
+impl<T> Beside for Keeping<'_, T> {
+    fn is_idle(&self, slot: u32, profile: u32) -> bool {
+        let lanes = self.lanes;
+        if !lanes.drop_branches(slot) || lanes.table.row(slot).progress().1 > 0 {
+            return false;
+        }
+        let Some(entry) = lanes.gate.known(slot) else { return true };
+        let plan = lanes.plan.load();
+        let rules = plan.rules.get(profile as usize);
+        entry.is_idle(rules.and_then(|rules| rules.rate.as_ref()), self.now)
+    }
+
+    fn if_alone(&self, slot: u32, retire: &mut dyn FnMut()) {
+        self.lanes.branches(slot, |branches| {
+            if branches.iter().all(Option::is_none) {
+                retire();
+            }
+        });
+    }
+}
+
 impl<T: Send> Books for Lanes<T> {
     fn correct(&self, tenant: Tenant, micros: i64) {
         self.table.row(tenant.slot()).drained.correct(tenant.generation(), micros);
@@ -246,6 +382,9 @@ impl<T: Send> Books for Lanes<T> {
         Lanes::release(self, Held::from_bits(holds).scopes(tenant.slot()));
     }
 }
+
+/// Tenants per chunk of branches.
+const CHUNK_TENANTS: u32 = if IS_MODEL { 2 } else { 16 };
 
 /// Most slots in a block.
 const SLOTS_MAX: u32 = 32;

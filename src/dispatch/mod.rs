@@ -4,6 +4,7 @@
 //! handlers and sleeping are the engine's.
 
 mod barren;
+mod classes;
 mod expired;
 mod gated;
 mod granting;
@@ -12,11 +13,13 @@ mod linger;
 mod ordered;
 mod pace;
 mod plan;
+mod routes;
 mod seat;
 mod timely;
 mod visit;
 
 pub use expired::Expired;
-pub(crate) use lanes::{Lanes, Start};
+pub(crate) use lanes::{Keeping, Lanes, Start};
 pub(crate) use plan::{Plan, PlanError};
+pub(crate) use routes::{Branch, Branches};
 pub(crate) use seat::{Seat, Tick, unit};

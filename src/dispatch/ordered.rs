@@ -108,8 +108,7 @@ impl Seat {
     ) -> bool {
         drain.head.has_aside = true;
         let Apart { jobs, kept } = apart;
-        let settled = if self.hands_back { Nanos::MAX } else { now };
-        jobs.settle(settled);
+        jobs.settle(now);
         let lane = (&spot.row.tail, &spot.lanes.pool, kept);
         let taken = drain.head.sort_out(lane, SORTED_MAX, |job| {
             let plain = Order { band: Band::LAST, due: Nanos::ZERO, deadline: Nanos::MAX };
@@ -134,7 +133,7 @@ impl Seat {
             count += 1;
         }
         if count > 0 {
-            spot.lanes.gate.entry(spot.tenant.slot()).count_expired(count.into());
+            spot.lanes.gate.entry(spot.lane).count_expired(count.into());
         }
         count
     }
@@ -157,16 +156,18 @@ impl Seat {
             log: &mut self.log,
         };
         let errands = &mut self.errands;
-        let next = if is_limited {
+        let next = if self.hands_back {
+            hand_back(&mut apart.jobs, tally.out, &mut granting)
+        } else if is_limited {
             let (gate, slot) = (&spot.lanes.gate, spot.tenant.slot());
             let entry = gate.entry(slot);
             let rules = &self.plan.rules[spot.number as usize];
             entry.open(|state| {
-                let mut pass = Pass::new(gate, (slot, entry, state), rules, tally.now);
+                let mut pass = Pass::new(gate, (spot.lane, slot), (entry, state), rules, tally.now);
                 let next = take_in_order(&mut apart.jobs, tally.out, &mut granting, |cost| {
                     pass.admit(cost).map_err(|denial| {
                         let since = pass.waits(&denial);
-                        let refused = Refused { lane: slot, slot, denial, since };
+                        let refused = Refused { lane: spot.lane, slot, denial, since };
                         errands.refused.push((refused, spot.number));
                     })
                 });
@@ -202,7 +203,7 @@ impl Seat {
         let soon = (!is_sorted).then(|| now.after(SOON));
         let moments = [jobs.next_due(), jobs.next_deadline(), soon];
         if let Some(next) = moments.into_iter().flatten().min() {
-            self.errands.set_alarm(spot.lanes, spot.tenant.slot(), next);
+            self.errands.set_alarm(spot.lanes, spot.lane, next);
         }
     }
 }
@@ -210,9 +211,22 @@ impl Seat {
 /// What a lane without a job that is due leaves behind.
 fn rest<T>(spot: &Spot<'_, T>, apart: &mut Apart<T>, now: Nanos) {
     match apart.jobs.next_due() {
-        Some(due) => spot.lanes.gate.entry(spot.tenant.slot()).rest_until(due, now),
+        Some(due) => spot.lanes.gate.entry(spot.lane).rest_until(due, now),
         None => apart.jobs.shrink(),
     }
+}
+
+/// Grants jobs in the order in which they came, whatever they cost and whenever they are due.
+fn hand_back<T>(
+    jobs: &mut Aside<Waiting<T>>,
+    out: &mut Outbox<Grant<T>>,
+    granting: &mut Granting<'_>,
+) -> Next {
+    while out.room() > 0 {
+        let Some(job) = jobs.take_any() else { return Next::Nothing };
+        out.push(granting.grant(job.cost, Held::NOTHING, job.since, job.payload));
+    }
+    Next::Costs(0)
 }
 
 /// Grants jobs in their order, as long as there is room for grants, the balance covers them, and the

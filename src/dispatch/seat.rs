@@ -60,6 +60,13 @@ pub(crate) struct Seat {
     /// Rights of the claim being served; kept for its memory.
     rights: Vec<DrainRight>,
     pub(super) errands: Errands,
+    /// The classes of jobs that may be granted here, a bit each, and of which version that is true.
+    pub(super) reach_of: (u64, u64),
+    /// The class of the present claim, and the one that is served next.
+    pub(super) class: usize,
+    pub(super) next_class: usize,
+    /// The round of each class that was served last.
+    pub(super) rounds: [u32; 64],
     /// Whether this is a drain that hands back what waits: no limits, no order, no due times.
     pub(crate) hands_back: bool,
     /// Visits of the last tick that granted something; filled only for an observer.
@@ -90,6 +97,10 @@ impl Seat {
             reach: LANES_FAST,
             rights: Vec::with_capacity(LANES_FAST as usize),
             errands: Errands::default(),
+            reach_of: (1, 0),
+            class: 0,
+            next_class: 0,
+            rounds: [0; 64],
             hands_back: false,
             visits: Vec::new(),
             observed: false,
@@ -120,6 +131,9 @@ impl Seat {
     ) -> Tick {
         self.arrive(now);
         self.keep_time(lanes, now);
+        if lanes.routes.version() != self.reach_of.1 {
+            self.look_at_routes(lanes);
+        }
         let slow = self.pace.is_slow();
         let before = out.len();
         out.limit(most as usize);
@@ -130,11 +144,16 @@ impl Seat {
         let mut barren = Barren::default();
         while tally.out.room() > 0 {
             let most = if slow { 1 } else { LANES_FAST };
-            let claim = lanes.rotation.claim(self.index, most, tally.out.room() as u32, shift);
+            let jobs = tally.out.room() as u32;
+            let claim = if self.reach_of.0 == 1 {
+                lanes.rotation.claim(self.index, most, jobs, shift)
+            } else {
+                self.claim_of_any_class(lanes, most, jobs, shift)
+            };
             let Some(claim) = claim else { break };
             let refill = claim.refill;
             if claim.wakes && !mutant!("dispatch.no_rewake") {
-                lanes.sleepers.wake_one();
+                self.wake_one(lanes);
             }
             let came_nearer = self.serve(lanes, claim, &mut tally);
             if barren.is_over(refill, came_nearer) && tally.stalled {
@@ -238,7 +257,7 @@ impl Seat {
         }
         findings.all_unseen(&mut claim);
         self.rights = rights;
-        lanes.rotation.put_back(self.index, &claim, &findings);
+        self.rotation(lanes).put_back(self.index, &claim, &findings);
         self.counters.claims.add(1);
         self.counters.visits.add(u64::from(tally.visits - before));
         self.tell(lanes, &findings);
@@ -285,7 +304,7 @@ impl Seat {
             let before = tally.out.len();
             let place = self.visit(lanes, claim, right, tally, findings);
             let goes_on = place == Place::Over && tally.out.len() > before && tally.out.room() > 0;
-            if !(goes_on && lanes.rotation.go_round_alone(self.index, claim, shift)) {
+            if !(goes_on && self.rotation(lanes).go_round_alone(self.index, claim, shift)) {
                 return self.note(place, right, findings);
             }
         }
@@ -308,7 +327,7 @@ impl Seat {
     pub(super) fn tell<T>(&self, lanes: &Lanes<T>, findings: &Findings) {
         if findings.leaves_backlog() {
             if !mutant!("dispatch.no_wake_passed") {
-                lanes.sleepers.wake_one();
+                self.wake_one(lanes);
             }
         } else if findings.makes_room() {
             // ORDERING(dispatch.room_fence): the put-back had no lane to insert, and so no fence;

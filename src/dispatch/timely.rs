@@ -43,13 +43,16 @@ impl Seat {
             lanes.activate(lane);
         }
         lanes.rouse(lane);
-        let Some(mut claim) = lanes.rotation.claim_lane(self.index, lane) else {
+        let rotation = lanes.rotation_of(lane);
+        let Some(mut claim) = rotation.claim_lane(self.index, lane) else {
             self.errands.set_alarm(lanes, lane, now.after(SOON));
             return self.errands.run(lanes, &self.plan.rules);
         };
+        self.class = lanes.class_of(lane);
         let mut findings = Findings::default();
         let mut right = claim.next_right().expect("the lane has been claimed");
         let spot = self.spot(lanes, lane, &claim);
+        row.drained.drain.open(&mut right, |drain| spot.greet(drain));
         // No room for a grant: this may be a thread that runs no jobs.
         let mut out = Outbox::with_capacity(0);
         let mut tally = Tally::of(&mut out, now);
@@ -57,8 +60,9 @@ impl Seat {
             Place::Gone | Place::Parked | Place::Ordered => {}
             Place::Again | Place::Over | Place::Lingers => findings.unseen(&right),
         }
-        lanes.rotation.put_back(self.index, &claim, &findings);
+        rotation.put_back(self.index, &claim, &findings);
         self.tell(lanes, &findings);
+        self.class = 0;
         self.errands.run(lanes, &self.plan.rules);
     }
 }

@@ -26,6 +26,17 @@ pub(super) struct Tally<'a, T> {
     pub(super) linger: bool,
 }
 
+impl<T> Spot<'_, T> {
+    /// Begins anew with a tenant that has this lane for the first time.
+    #[inline]
+    pub(super) fn greet(&self, drain: &mut Drain) {
+        if self.is_new {
+            drain.account = Account::new();
+            self.lanes.gate.forget(self.lane);
+        }
+    }
+}
+
 impl<'a, T> Tally<'a, T> {
     /// Nothing done yet at `now`, and grants for as many jobs as `out` has room for.
     pub(super) fn of(out: &'a mut Outbox<Grant<T>>, now: Nanos) -> Self {
@@ -37,6 +48,7 @@ impl<'a, T> Tally<'a, T> {
 pub(super) struct Spot<'a, T> {
     pub(super) lanes: &'a Lanes<T>,
     pub(super) row: &'a Row,
+    pub(super) lane: u32,
     pub(super) tenant: Tenant,
     pub(super) profile: Profile,
     pub(super) refill: Refill,
@@ -97,9 +109,7 @@ impl Seat {
         tally.visits += 1;
         let spot = &self.spot(lanes, right.lane(), claim);
         let visited = spot.row.drained.drain.open(right, |drain| {
-            if spot.is_new {
-                drain.account = Account::new();
-            }
+            spot.greet(drain);
             if spot.is_fresh && drain.account.waits_out(spot.refill.round) {
                 return Ok(Place::Over);
             }
@@ -139,6 +149,9 @@ impl Seat {
     ) -> Place {
         let Spot { lanes, row, .. } = spot;
         if row.tail.deactivate(left.head, &lanes.pool, &mut self.returns) {
+            if spot.lane != spot.tenant.slot() {
+                lanes.table.row(spot.tenant.slot()).drained.discount_other();
+            }
             return Place::Gone;
         }
         row.drained.drain.open(right, |drain| drain.stay(left));
@@ -155,16 +168,25 @@ impl Seat {
     ) -> Spot<'a, T> {
         let row = lanes.table.row(lane);
         let number = row.profile();
-        let profile = match self.plan.profiles.get(number as usize) {
+        let mut profile = match self.plan.profiles.get(number as usize) {
             Some(profile) => *profile,
             // The tenant was named after this tick's plan was read.
             None => self.newer_profile(number),
         };
-        let (generation, is_new) = row.drained.visit_tenant();
-        let tenant = Tenant::new(lane, generation, lanes.number);
+        let (generation, is_new, mut others) = row.drained.visit_tenant();
+        let mut owner = lane;
+        if lane >= lanes.table.extra().0 {
+            (owner, others) = lanes.kin(row);
+        }
+        if others > 0 {
+            // A tenant with several backlogged lanes splits its quantum between them.
+            profile.quantum = profile.quantum.part(others + 1);
+        }
+        let tenant = Tenant::new(owner, generation, lanes.number);
         Spot {
             lanes,
             row,
+            lane,
             tenant,
             profile,
             refill: claim.refill,
@@ -182,7 +204,10 @@ impl Seat {
 
     #[inline]
     fn begin<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain) {
-        let corrected = spot.row.drained.take_corrections();
+        let mut corrected = spot.row.drained.take_corrections();
+        if spot.lane != spot.tenant.slot() {
+            corrected += spot.lanes.table.row(spot.tenant.slot()).drained.take_corrections();
+        }
         if corrected != 0 {
             drain.account.correct(corrected);
         }
@@ -317,9 +342,6 @@ impl Seat {
         let slot = spot.tenant.slot();
         let gate = &spot.lanes.gate;
         let entry = gate.entry(slot);
-        if spot.is_new {
-            entry.begin();
-        }
         let granting = Granting {
             account: drain.account,
             cost: 0,
@@ -332,7 +354,7 @@ impl Seat {
         let rules = &self.plan.rules[spot.number as usize];
         let (returns, errands) = (&mut self.returns, &mut self.errands);
         entry.open(|state| {
-            let pass = Pass::new(gate, (slot, entry, state), rules, tally.now);
+            let pass = Pass::new(gate, (spot.lane, slot), (entry, state), rules, tally.now);
             let mut gated = Gated::new(granting, pass);
             let lane = (&spot.row.tail, &spot.lanes.pool, returns);
             let stop = drain.head.take_while(lane, tally.out, &mut gated);
@@ -341,7 +363,9 @@ impl Seat {
             let denial = gated.denial;
             if let Some(denial) = denial {
                 let since = gated.pass.waits(&denial);
-                errands.refused.push((Refused { lane: slot, slot, denial, since }, spot.number));
+                errands
+                    .refused
+                    .push((Refused { lane: spot.lane, slot, denial, since }, spot.number));
             }
             errands.back.extend(gated.pass.close());
             if denial.is_some() { Next::Refused } else { Next::of(stop) }

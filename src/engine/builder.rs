@@ -8,6 +8,7 @@ use crate::dispatch::{Expired, Lanes, Start};
 use crate::park::dormitory;
 use crate::policy::Policy;
 use crate::sync::{cores, next_serial};
+use crate::units::Capabilities;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub struct Builder<T> {
     observer: Option<Arc<dyn Observer>>,
     panic_hook: Option<PanicHook>,
     expiry_hook: Option<ExpiryHook<T>>,
+    capabilities: Option<Box<dyn Fn(usize) -> Capabilities + Send>>,
     pub(super) start: Start,
     _payload: PhantomData<fn(T)>,
 }
@@ -88,6 +90,7 @@ impl<T: Send + 'static> Builder<T> {
             observer: None,
             panic_hook: None,
             expiry_hook: None,
+            capabilities: None,
             start: Start::default(),
             _payload: PhantomData,
         }
@@ -116,6 +119,13 @@ impl<T: Send + 'static> Builder<T> {
     /// Sets the clock; the machine's monotonic clock otherwise.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Sets what each of the engine's threads can run beside jobs that require nothing, by its number;
+    /// none otherwise. Threads with capabilities grant themselves one job at a time.
+    pub fn capabilities(mut self, of: impl Fn(usize) -> Capabilities + Send + 'static) -> Self {
+        self.capabilities = Some(Box::new(of));
         self
     }
 
@@ -157,10 +167,15 @@ impl<T: Send + 'static> Builder<T> {
         handler: impl Fn(Grant<T>) + Send + Sync + 'static,
     ) -> Result<Engine<T>, StartError> {
         let pin = self.pin;
-        let engine = Engine::new(self.into_shared()?);
+        let mut builder = self;
+        let of = builder.capabilities.take();
+        let capabilities =
+            move |worker| of.as_ref().map_or_else(Capabilities::default, |of| of(worker));
+        let engine = Engine::new(builder.into_shared()?);
         // On an error the engine drops here, which stops and joins what has started.
         let mut threads = engine.owner.threads.lock().expect("nobody else has seen the engine");
-        let started = threads::start(&engine.shared, Arc::new(handler), pin, &mut threads);
+        let started =
+            threads::start(&engine.shared, Arc::new(handler), &capabilities, pin, &mut threads);
         drop(threads);
         started.map(|()| engine)
     }

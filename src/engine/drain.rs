@@ -152,12 +152,12 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     fn is_empty(&self) -> bool {
-        self.lanes.table.rows().all(|(_, row)| row.progress().1 == 0)
+        self.lanes.table.lanes().all(|(_, row)| row.progress().1 == 0)
     }
 
     fn report(&self, returned: Vec<Returned<T>>) -> DrainReport<T> {
         let (granted, settled) = self.grants();
-        let waiting = self.lanes.table.rows().map(|(_, row)| u64::from(row.progress().1));
+        let waiting = self.lanes.table.lanes().map(|(_, row)| u64::from(row.progress().1));
         DrainReport {
             finished: settled - self.taken_back.load(Relaxed).min(settled),
             returned,

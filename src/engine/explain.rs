@@ -15,11 +15,26 @@ use std::fmt;
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Explanation {
-    /// Jobs of the tenant that wait.
+    /// Jobs of the tenant that wait for any worker.
     pub depth: u32,
     /// Its grants in flight, when it has limits: they are counted only then.
     pub in_flight: Option<u32>,
     /// What its lane is doing.
+    pub standing: Standing,
+    /// The same for its lanes of jobs that require something of their worker.
+    pub branches: Vec<BranchStanding>,
+}
+
+/// What a lane of jobs with a requirement is doing.
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct BranchStanding {
+    /// The capabilities required, in order, separated by commas.
+    pub requires: String,
+    /// Jobs that wait there.
+    pub depth: u32,
+    /// What the lane is doing.
     pub standing: Standing,
 }
 
@@ -89,23 +104,45 @@ impl<T: Send + 'static> Shared<T> {
         }
         let plan = self.lanes.plan.load();
         let rules = plan.rules.get(row.profile() as usize)?;
-        let depth = row.progress().1;
         let running = || self.lanes.gate.entry(tenant.slot()).running();
-        let in_flight = rules.counts().then(running);
-        let standing = match self.lanes.gate.place(tenant.slot()) {
-            Some(place) => Standing::Waiting(wait(&place.denial, place.since, rules)),
-            None if depth > 0 && row.idle_word().is_some() => {
-                Standing::Waiting(self.not_due(tenant, rules))
-            }
-            None if depth == 0 => Standing::Idle(self.foresee(tenant, rules)),
-            None => Standing::Ready { rounds_ahead: self.rounds(depth, row, &plan) },
-        };
-        Some(Explanation { depth, in_flight, standing })
+        let (depth, standing) = self.standing(tenant.slot(), tenant, rules, &plan);
+        let branches =
+            self.lanes.known_branches(tenant.slot()).into_iter().flatten().map(|branch| {
+                let (depth, standing) = self.standing(branch.lane, tenant, rules, &plan);
+                let needs = self.lanes.routes.needs(branch.set);
+                let requires = needs.map_or_else(String::new, |needs| needs.to_string());
+                BranchStanding { requires, depth, standing }
+            });
+        let branches = branches.filter(|branch| branch.depth > 0).collect();
+        Some(Explanation { depth, in_flight: rules.counts().then(running), standing, branches })
     }
 
-    fn not_due(&self, tenant: Tenant, rules: &Rules) -> Wait {
+    /// How many jobs wait in a lane, and what it is doing.
+    fn standing(&self, lane: u32, tenant: Tenant, rules: &Rules, plan: &Plan) -> (u32, Standing) {
+        let row = self.lanes.table.row(lane);
+        let depth = row.progress().1;
+        let standing = match self.lanes.gate.place(lane) {
+            Some(place) => Standing::Waiting(wait(&place.denial, place.since, rules)),
+            None if depth > 0 && self.lanes.lacks_worker(lane) => {
+                Standing::Waiting(self.no_worker(rules))
+            }
+            None if depth > 0 && row.idle_word().is_some() => {
+                Standing::Waiting(self.not_due(lane, rules))
+            }
+            None if depth == 0 => Standing::Idle(self.foresee(tenant, rules)),
+            None => Standing::Ready { rounds_ahead: self.rounds(depth, row, plan) },
+        };
+        (depth, standing)
+    }
+
+    fn no_worker(&self, rules: &Rules) -> Wait {
+        let denial = Denial { reason: Reason::NoCapableWorker, until: Until::Change, used: (0, 0) };
+        wait(&denial, self.clock.now(), rules)
+    }
+
+    fn not_due(&self, lane: u32, rules: &Rules) -> Wait {
         let now = self.clock.now();
-        let (since, due) = self.lanes.gate.entry(tenant.slot()).rest(now);
+        let (since, due) = self.lanes.gate.entry(lane).rest(now);
         let until = Until::Moment(due);
         wait(&Denial { reason: Reason::NotDue, until, used: (0, 0) }, since, rules)
     }
@@ -162,6 +199,7 @@ impl fmt::Display for Detail<'_> {
             Reason::TooWide => {
                 write!(f, "too wide: {used} is more than the rate's {limit} at once")
             }
+            Reason::NoCapableWorker => f.write_str("no live worker has what the jobs require"),
             Reason::NotDue => f.write_str("no job is due"),
             other => f.write_str(other.code()),
         }

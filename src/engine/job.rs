@@ -1,3 +1,4 @@
+use super::require::Requirement;
 use crate::error::Reason;
 use crate::tenant::Tenant;
 use crate::units::{Bands, Nanos, Order, Priority};
@@ -28,6 +29,10 @@ pub(super) struct Wishes {
     pub(super) delay: Nanos,
     pub(super) deadline: Nanos,
     pub(super) max_wait: Nanos,
+    /// What the job requires; 0 for nothing.
+    pub(super) set: u32,
+    /// The engine that the requirement is good for.
+    pub(super) set_engine: u16,
 }
 
 impl Wishes {
@@ -38,6 +43,8 @@ impl Wishes {
         delay: Nanos::ZERO,
         deadline: Nanos::MAX,
         max_wait: Nanos::MAX,
+        set: 0,
+        set_engine: 0,
     };
 
     /// The order they come to for a job that is submitted at `now` to a tenant whose jobs wait for at
@@ -127,6 +134,18 @@ impl<T> Job<T> {
         self
     }
 
+    /// Lets only workers run the job that have what `requirement` stands for. Jobs of one tenant with
+    /// the same requirement are a lane of their own, with the tenant's bound for itself: a job that
+    /// nobody can run delays none that somebody can. A tenant has up to 4 such lanes at a time.
+    #[inline]
+    #[must_use]
+    pub fn requires(mut self, requirement: Requirement) -> Self {
+        self.order.any = true;
+        self.order.set = requirement.set;
+        self.order.set_engine = requirement.engine;
+        self
+    }
+
     /// What is to be done.
     pub fn payload(&self) -> &T {
         &self.payload
@@ -158,7 +177,8 @@ pub struct Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Accepted {
     pub(super) tenant: Tenant,
-    /// Ring position, modulo 2^23.
+    /// `lane 9 | position 23`: the ring position, and which of the tenant's lanes it is in, 0 for its
+    /// first.
     pub(super) place: u32,
 }
 
@@ -219,7 +239,7 @@ impl<T> fmt::Display for Refused<T> {
             Reason::Closed => f.write_str("closed: the engine has stopped"),
             Reason::StaleTenant => f.write_str("stale tenant: the handle is no longer valid"),
             Reason::Invalid if limit == FOREIGN_KIND => {
-                f.write_str("invalid: the kind belongs to another engine")
+                f.write_str("invalid: the kind or requirement belongs to another engine")
             }
             Reason::Invalid => write!(f, "invalid: cost {current} is outside 1..=1000000"),
             Reason::TooWide => {
@@ -227,6 +247,9 @@ impl<T> fmt::Display for Refused<T> {
                     f,
                     "too wide: cost {current} is more than the tenant's rate ever lets go at once, {limit}"
                 )
+            }
+            Reason::TooManyClasses => {
+                f.write_str("too many classes: of 4 requirements of a tenant, or 63 of an engine")
             }
             Reason::Deadline => f.write_str("deadline: it has passed already"),
             other => f.write_str(other.code()),

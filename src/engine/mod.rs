@@ -6,6 +6,7 @@ mod explain;
 mod job;
 mod observe;
 mod report;
+mod require;
 mod shared;
 mod submit;
 #[cfg(feature = "testing")]
@@ -16,9 +17,10 @@ mod worker;
 
 pub use builder::{Builder, StartError};
 pub use drain::{DrainReport, Returned};
-pub use explain::{Explanation, Standing, Wait};
+pub use explain::{BranchStanding, Explanation, Standing, Wait};
 pub use job::{Accepted, Batch, Job, Kind, Refused};
 pub use observe::{Observer, PanicReport, Served};
+pub use require::Requirement;
 pub use submit::TenantError;
 pub use worker::{Worker, WorkerError};
 

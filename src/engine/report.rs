@@ -14,7 +14,8 @@ impl<T: Send + 'static> Shared<T> {
         let tenant_rows = self.tenant_rows(&plan);
         let retired = self.lanes.table.retired();
         let sum = |of: fn(&TenantRow) -> u64| tenant_rows.iter().map(of).sum::<u64>();
-        let dispatched = sum(|row| row.dispatched) + retired.dispatched;
+        let past = self.lanes.routes.past();
+        let dispatched = sum(|row| row.dispatched) + retired.dispatched + past.0;
         let depth = sum(|row| u64::from(row.depth));
         let (granted, settled) = self.grants();
         let blocks = u64::from(self.lanes.pool.blocks_out());
@@ -22,7 +23,7 @@ impl<T: Send + 'static> Shared<T> {
             at_ns: self.clock.now().0,
             accepted: dispatched + depth,
             dispatched,
-            served_cost: sum(|row| row.served_cost) + retired.served_cost,
+            served_cost: sum(|row| row.served_cost) + retired.served_cost + past.1,
             depth,
             expired: self.lanes.expired.total(),
             running: granted - settled,
@@ -42,10 +43,12 @@ impl<T: Send + 'static> Shared<T> {
 
     fn limits_row(&self, plan: &Plan) -> LimitsRow {
         let census = self.lanes.gate.census();
+        let mut waiting = census.parked;
+        waiting[Reason::NoCapableWorker.index()] += self.lanes.routes.unserved();
         LimitsRow {
             concurrency: plan.policy.concurrency(),
             in_flight: self.lanes.gate.used(Scope::Engine),
-            waiting: by_reason(census.parked),
+            waiting: by_reason(waiting),
             parked: by_reason(census.parks),
             minima_waiting: census.urgent,
             minima_served: census.minima_served,
@@ -61,15 +64,25 @@ impl<T: Send + 'static> Shared<T> {
         self.lanes.table.for_each_name(|name, tenant| {
             let row = self.lanes.table.row(tenant.slot);
             let Some(profile) = plan.profiles.get(row.profile() as usize) else { return };
-            let (dispatched, depth) = row.progress();
+            let (mut dispatched, mut depth) = row.progress();
+            let mut served_cost = row.served().1;
+            let mut expired = self.lanes.gate.known(tenant.slot).map_or(0, |entry| entry.expired());
+            for branch in self.lanes.known_branches(tenant.slot).into_iter().flatten() {
+                let row = self.lanes.table.row(branch.lane);
+                let (more, waiting) = row.progress();
+                dispatched += more;
+                depth += waiting;
+                served_cost += row.served().1;
+                expired += self.lanes.gate.entry(branch.lane).expired();
+            }
             let tenant_row = TenantRow {
                 tenant: name.to_owned(),
                 tier: plan.tiers[profile.tier as usize].clone(),
                 weight: profile.weight,
                 accepted: dispatched + u64::from(depth),
                 dispatched,
-                served_cost: row.served().1,
-                expired: self.lanes.gate.known(tenant.slot).map_or(0, |entry| entry.expired()),
+                served_cost,
+                expired,
                 depth,
                 queue_max: profile.bound,
                 refused: row.refused.load(Relaxed),

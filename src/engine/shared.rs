@@ -3,7 +3,7 @@
 use super::observe::{Observer, PanicReport, Served};
 use crate::claim::Ledger;
 use crate::clock::Clock;
-use crate::dispatch::{Expired, Lanes, Plan, PlanError, Seat, unit};
+use crate::dispatch::{Expired, Keeping, Lanes, Plan, PlanError, Seat, unit};
 use crate::error::Reason;
 use crate::park::{Bed, Look};
 use crate::policy::Policy;
@@ -11,6 +11,7 @@ use crate::stats::{Delays, SeatCounters};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Condvar, Lent, Mutex, Stealer, ord};
 use crate::tenant::{Ages, InternError, Interned, Row, Tenant};
+use crate::units::Capabilities;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -172,6 +173,12 @@ impl<T: Send + 'static> Shared<T> {
         };
         shared.store_kind_costs();
         shared
+    }
+
+    /// The same for a worker that can run what needs `capabilities`.
+    pub(super) fn sit_down_with(&self, index: usize, capabilities: Capabilities) -> Seat {
+        self.lanes.routes.join(index, capabilities);
+        self.sit_down(index)
     }
 
     /// How many workers there are.
@@ -339,6 +346,9 @@ impl<T: Send + 'static> Shared<T> {
         for (_, row) in self.lanes.table.rows() {
             row.set_terms(plan.terms_of(row.profile()));
         }
+        for (_, row) in self.lanes.table.extra_rows() {
+            row.set_terms(self.lanes.table.row(row.owner()).terms());
+        }
         self.lanes.crowd.wake(|_| true);
     }
 
@@ -370,11 +380,11 @@ impl<T: Send + 'static> Shared<T> {
         if let Some(known) = table.find(name) {
             self.lanes.gate.tune(known.slot, rules);
         }
-        let now = self.clock.now();
-        let is_idle = |slot, profile: u32| self.lanes.is_forgettable(slot, profile, now);
-        let interned = table.intern_beside(name, terms, || self.ages(), is_idle);
+        let beside = Keeping { lanes: &*self.lanes, now: self.clock.now() };
+        let interned = table.intern_beside(name, terms, || self.ages(), &beside);
         if let Ok(new) = &interned {
             self.lanes.gate.tune(new.slot, rules);
+            self.lanes.spread_terms(new.slot);
         }
         Some(interned)
     }

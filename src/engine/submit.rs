@@ -3,6 +3,7 @@
 use super::Engine;
 use super::job::{Accepted, Batch, FOREIGN_KIND, Job, Kind, Refused, Wishes};
 use super::observe::Observer;
+use super::require::BRANCH_SHIFT;
 use super::shared::Shared;
 use crate::dispatch::Lanes;
 use crate::error::Reason;
@@ -248,6 +249,18 @@ impl<T: Send + 'static> Shared<T> {
         if order.deadline <= now {
             return Err(self.refuse(job, Some((row, cost)), Reason::Deadline, (0, 0)));
         }
+        if job.order.set != 0 {
+            if job.order.set_engine != lanes.number {
+                return Err(self.refuse(job, None, Reason::Invalid, (0, FOREIGN_KIND)));
+            }
+            let done = self.submit_to_branch(tenant, job, cost, (now, order));
+            return match done {
+                Err(refused) if by_rule && waits(refused.reason) => {
+                    self.overloaded(tenant, refused)
+                }
+                done => done,
+            };
+        }
         let ticket = match row.tail.reserve(&lanes.pool, door(tenant, row)) {
             Ok(ticket) => ticket,
             Err(error) => return self.no_room(tenant, (job, error), (cost, by_rule)),
@@ -487,12 +500,19 @@ impl<T: Send + 'static> Shared<T> {
         if tenant.engine() != self.lanes.number {
             return None;
         }
-        let row = self.lanes.table.row(tenant.slot());
+        let first = self.lanes.table.row(tenant.slot());
+        let row = match accepted.place >> BRANCH_SHIFT {
+            0 => first,
+            at => {
+                let branches = self.lanes.known_branches(tenant.slot());
+                self.lanes.table.row(branches.get(at as usize - 1)?.as_ref()?.lane)
+            }
+        };
         let head = row.drained.head_seen.load(Relaxed);
-        let word = row.tail.look();
-        let ahead = distance(head, accepted.place);
-        let waits = ahead < distance(head, word.tail());
-        (waits && word.generation() == tenant.generation()).then_some(ahead + 1)
+        let ahead = distance(head, accepted.place & ((1 << BRANCH_SHIFT) - 1));
+        let waits = ahead < distance(head, row.tail.look().tail());
+        let is_good = first.tail.look().generation() == tenant.generation();
+        (waits && is_good).then_some(ahead + 1)
     }
 
     fn estimated_wait(&self, accepted: &Accepted) -> Option<Duration> {

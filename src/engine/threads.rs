@@ -10,7 +10,7 @@ use crate::stats::Kind;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Outbox, Reader, Shelf, Steal, Stealer, cores, mpsc, thread_local};
 use crate::tenant::Tenant;
-use crate::units::Nanos;
+use crate::units::{Capabilities, Nanos};
 use core_affinity::CoreId;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -52,6 +52,7 @@ struct Runner<T: Send + 'static> {
 pub(super) fn start<T: Send + 'static>(
     shared: &Arc<Shared<T>>,
     handler: Handler<T>,
+    capabilities: &dyn Fn(usize) -> Capabilities,
     pin: bool,
     threads: &mut Vec<JoinHandle<()>>,
 ) -> Result<(), StartError> {
@@ -74,6 +75,7 @@ pub(super) fn start<T: Send + 'static>(
             handler: Arc::clone(&handler),
             shelf,
             shelves: Arc::clone(&stealers),
+            capabilities: capabilities(index),
             core: core_ids.get(index).copied(),
             ready: ready.clone(),
         };
@@ -102,6 +104,7 @@ struct Place<T: Send + 'static> {
     handler: Handler<T>,
     shelf: Shelf<Grant<T>>,
     shelves: Arc<[Stealer<Grant<T>>]>,
+    capabilities: Capabilities,
     core: Option<CoreId>,
     ready: mpsc::Sender<(usize, bool)>,
 }
@@ -114,7 +117,7 @@ impl<T: Send + 'static> Place<T> {
         drop(self.ready);
         let spare_cores = cores() > 2;
         let mut runner = Runner {
-            seat: self.shared.sit_down(self.index),
+            seat: self.shared.sit_down_with(self.index, self.capabilities),
             plan: self.shared.lanes.plan.reader(),
             shared: self.shared,
             index: self.index,
@@ -160,7 +163,10 @@ impl<T: Send + 'static> Runner<T> {
         if !self.shared.begin_look(self.index) {
             return None;
         }
-        let most = if self.seat.is_slow() { 1 } else { SHELF_JOBS };
+        // What lies on the shelf may be taken over by whoever has nothing to do: not by somebody who
+        // cannot run it.
+        let alone = self.seat.is_slow() || self.seat.has_classes();
+        let most = if alone { 1 } else { SHELF_JOBS };
         let tick = self.seat.tick(&self.shared.lanes, now, most, &mut self.batch);
         if self.batch.len() > 1 {
             // Granted and not started: whoever has nothing to do may take it over.
@@ -250,7 +256,7 @@ impl<T: Send + 'static> Runner<T> {
 
     fn has_work(&self) -> bool {
         self.shared.is_stopped()
-            || !self.shared.lanes.rotation.is_empty()
+            || self.seat.has_work(&self.shared.lanes)
             || self.shelves.iter().any(|shelf| !shelf.is_empty())
     }
 

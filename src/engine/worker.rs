@@ -6,7 +6,7 @@ use crate::claim::Grant;
 use crate::dispatch::{Seat, Tick};
 use crate::park::Bed;
 use crate::sync::{self, Outbox};
-use crate::units::Nanos;
+use crate::units::{Capabilities, Nanos};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +67,15 @@ impl<T: Send + 'static> Engine<T> {
     /// # Errors
     /// [`WorkerError::AllTaken`], always so on an engine that runs threads of its own.
     pub fn worker(&self) -> Result<Worker<T>, WorkerError> {
+        self.worker_with(Capabilities::default())
+    }
+
+    /// The same for a worker that has `capabilities`, and so is granted jobs that require any of them as
+    /// well. It finds jobs that have waited for such a worker with its first look.
+    ///
+    /// # Errors
+    /// As [`worker`](Engine::worker).
+    pub fn worker_with(&self, capabilities: Capabilities) -> Result<Worker<T>, WorkerError> {
         let shared = &self.shared;
         let workers = shared.workers();
         let free = shared.desks[..workers].iter().enumerate().find_map(|(index, desk)| {
@@ -76,7 +85,7 @@ impl<T: Send + 'static> Engine<T> {
         let (index, bed) = free.ok_or(WorkerError::AllTaken { workers })?;
         Ok(Worker {
             shared: Arc::clone(shared),
-            seat: shared.sit_down(index),
+            seat: shared.sit_down_with(index, capabilities),
             bed: Some(bed),
             index,
             batch: Outbox::with_capacity(64),
@@ -166,7 +175,7 @@ impl<T: Send + 'static> Worker<T> {
                 let left = left.min(next.since(self.shared.clock.now()).as_duration());
                 bed.sleep(&lanes.sleepers, Some(left), || {
                     self.shared.is_stopped()
-                        || !lanes.rotation.is_empty()
+                        || self.seat.has_work(lanes)
                         || lanes.gate.next_at() < next
                 });
             }
@@ -202,9 +211,8 @@ impl<T: Send + 'static> Drop for Worker<T> {
         let bed = self.bed.take();
         *self.shared.desks[self.index].bed.lock().expect("no code panics under this lock") = bed;
         // A wake meant for this worker is passed on.
-        if !self.shared.lanes.rotation.is_empty() {
-            self.shared.lanes.sleepers.wake_one();
-        }
+        self.shared.lanes.routes.leave(self.index);
+        self.shared.lanes.wake_for_all();
     }
 }
 

@@ -23,6 +23,11 @@ impl Quantum {
         Quantum(i64::from(weight.thousandths()) * i64::from(base) * (MICROS / 1_000))
     }
 
+    /// One of `parts` equal parts.
+    pub(crate) fn part(self, parts: u32) -> Self {
+        Quantum((self.0 / i64::from(parts)).max(1))
+    }
+
     /// Halved `shift` times, and never nothing.
     #[inline]
     fn shifted(self, shift: u32) -> i64 {

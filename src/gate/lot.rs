@@ -27,8 +27,6 @@ pub(super) struct Lot {
 /// A parked lane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// The tenant's slot in the table.
-    pub(crate) slot: u32,
     pub(crate) denial: Denial,
     /// Since when the lane has waited for this reason, without a grant in between.
     pub(crate) since: Nanos,
@@ -69,9 +67,9 @@ impl Lot {
     }
 
     /// Parks a lane.
-    pub(super) fn put(&mut self, lane: u32, number: u64, place: (u32, Denial, Nanos, bool)) {
-        let (slot, denial, since, is_urgent) = place;
-        let place = Place { slot, denial, since, is_urgent, number };
+    pub(super) fn put(&mut self, lane: u32, number: u64, place: (Denial, Nanos, bool)) {
+        let (denial, since, is_urgent) = place;
+        let place = Place { denial, since, is_urgent, number };
         self.parks[denial.reason.index()] += 1;
         match denial.until {
             Until::Moment(moment) => drop(self.timers.insert((moment, number), lane)),

@@ -25,7 +25,7 @@ pub(crate) const TIERS_MAX: usize = if IS_MODEL { 2 } else { Held::TIERS_MAX };
 
 /// Decides whether a job may go, and keeps the lanes whose job may not.
 pub(crate) struct Gate {
-    /// What is known of each limited tenant, by slot.
+    /// What is known of each limited tenant, by slot, and of each lane beside a tenant's first.
     entries: Chunks<[Entry; CHUNK_ENTRIES as usize]>,
     engine: Slots,
     tiers: Box<[Slots]>,
@@ -114,6 +114,14 @@ impl Gate {
         Some(&chunk[(slot % CHUNK_ENTRIES) as usize])
     }
 
+    /// Forgets what a lane's tenant before the present one left behind.
+    #[cold]
+    pub(crate) fn forget(&self, lane: u32) {
+        if let Some(entry) = self.known(lane) {
+            entry.begin();
+        }
+    }
+
     /// What is known of a tenant.
     #[inline]
     pub(crate) fn entry(&self, slot: u32) -> &Entry {
@@ -147,7 +155,7 @@ impl Gate {
                 Until::Slot(scope) => {
                     let is_first = lot.first(*scope).is_none();
                     if self.slots(*scope).take_or_queue(is_first) {
-                        self.entry(slot).hand(*scope);
+                        self.entry(lane).hand(*scope);
                         return Parked::Goes;
                     }
                 }
@@ -157,7 +165,7 @@ impl Gate {
             let is_urgent = denial.until == Until::Slot(Scope::Engine)
                 && self.entry(slot).slots.used() < self.scaled(rules.min);
             let before = lot.next_at();
-            lot.put(lane, number, (slot, denial, since, is_urgent));
+            lot.put(lane, number, (denial, since, is_urgent));
             Parked::Waits { sooner: lot.next_at() < before }
         })
     }
@@ -190,7 +198,7 @@ impl Gate {
             if place.is_urgent {
                 lot.count_minimum();
             }
-            self.entry(place.slot).hand(scope);
+            self.entry(lane).hand(scope);
             woken.push(lane);
         }
         slots.unqueue();

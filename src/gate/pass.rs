@@ -23,14 +23,15 @@ pub(crate) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Opens the gate for the tenant in `slot`, whose `state` the caller has locked.
+    /// Opens the gate for a lane of the tenant in `slot`, whose `state` the caller has locked.
     pub(crate) fn new(
         gate: &'a Gate,
-        (slot, entry, state): (u32, &'a Entry, &'a mut State),
+        (lane, slot): (u32, u32),
+        (entry, state): (&'a Entry, &'a mut State),
         rules: &'a Rules,
         now: Nanos,
     ) -> Self {
-        let handed = entry.take_handed(slot);
+        let handed = gate.entry(lane).take_handed(slot);
         Pass { gate, entry, state, rules, slot, now, handed, back: Vec::new() }
     }
 

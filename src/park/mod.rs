@@ -82,6 +82,18 @@ impl Sleepers {
         }
     }
 
+    /// Wakes the worker of `seat` if it sleeps. `false` when it does not.
+    pub(crate) fn wake(&self, seat: usize) -> bool {
+        let (word, bit) = (&self.asleep[seat / 64], 1 << (seat % 64));
+        // ORDERING(park.wake): AcqRel; pairs with park.announce: one waker per sleeper.
+        let order = ord!("park.wake", AcqRel => Relaxed);
+        let sleeps = word.load(Relaxed) & bit != 0 && word.fetch_and(!bit, order) & bit != 0;
+        if sleeps {
+            self.unparkers[seat].unpark();
+        }
+        sleeps
+    }
+
     /// Wakes every worker, asleep or about to be.
     pub(crate) fn wake_all(&self) {
         for unparker in &self.unparkers {

@@ -14,6 +14,8 @@ const HELD_SPINS: u32 = if IS_MODEL { 2 } else { 500 };
 
 /// The set of backlogged lanes and the cursor that says whose turn it is.
 pub(crate) struct Rotation {
+    /// The number of its first lane, a multiple of 64.
+    base: u32,
     /// Lanes that became backlogged and have not been looked at since.
     fresh: LaneSet,
     /// Lanes of the even and of the odd rounds.
@@ -36,6 +38,8 @@ struct Clockwork {
 /// Lanes that one worker has taken out of the rotation, to visit and put back.
 #[derive(Debug)]
 pub(crate) struct Claim {
+    /// The first lane of the rotation.
+    base: u32,
     /// Index of the 64-lane word.
     word: u32,
     /// The lanes of that word.
@@ -73,7 +77,7 @@ impl Claim {
         // SAFETY: the bit was set in a set and cleared by this claim's RMW alone, a lane stands
         // in at most one set (rotation/README.md, I1), and `mask` gives it out once. The RMW
         // acquired the put-back or activation that set the bit.
-        Some(unsafe { DrainRight::new(self.word * 64 + bit) })
+        Some(unsafe { DrainRight::new(self.base + self.word * 64 + bit) })
     }
 
     /// Whether all rights have been handed out.
@@ -172,13 +176,15 @@ impl Rotation {
     /// Makes an empty rotation for `lanes` lanes and `seats` workers.
     #[cfg(all(test, fairlane_loom))]
     pub(crate) fn new(lanes: usize, seats: usize) -> Self {
-        Rotation::starting_at(lanes, seats, 0)
+        Rotation::starting_at(0, lanes, seats, 0)
     }
 
-    /// Makes an empty rotation for `lanes` lanes and `seats` workers that begins with `round`:
-    /// tests start just before the wrap.
-    pub(crate) fn starting_at(lanes: usize, seats: usize, round: u32) -> Self {
+    /// Makes an empty rotation for `lanes` lanes, numbered from `base`, and `seats` workers that
+    /// begins with `round`: tests start just before the wrap.
+    pub(crate) fn starting_at(base: u32, lanes: usize, seats: usize, round: u32) -> Self {
+        assert_eq!(base % 64, 0, "lanes of two rotations share no word");
         Rotation {
+            base,
             fresh: LaneSet::new(lanes),
             rounds: [LaneSet::new(lanes), LaneSet::new(lanes)],
             lingering: [LaneSet::new(lanes), LaneSet::new(lanes)],
@@ -194,7 +200,8 @@ impl Rotation {
     /// fence, so that the caller may look at the sleepers next.
     #[inline]
     pub(crate) fn activate(&self, lane: u32) {
-        self.fresh.insert(lane / 64, 1 << (lane % 64));
+        let place = lane - self.base;
+        self.fresh.insert(place / 64, 1 << (place % 64));
     }
 
     /// Whether no lane stands in the rotation. Lanes claimed by a worker are not counted: that
@@ -249,7 +256,7 @@ impl Rotation {
             (Origin::Fresh, most.min(jobs))
         };
         let mask = self.take(seat, &self.fresh, word, most)?;
-        Some(Claim { word, mask, refill: self.refill(), origin, wakes: false })
+        Some(Claim { base: self.base, word, mask, refill: self.refill(), origin, wakes: false })
     }
 
     #[inline(always)]
@@ -269,7 +276,14 @@ impl Rotation {
             if let Some(word) = lingering.find(0, wakes) {
                 if let Some(mask) = self.take(seat, lingering, word, most) {
                     let (refill, origin) = (self.refill(), Origin::Lingering);
-                    return Some(Claim { word, mask, refill, origin, wakes: false });
+                    return Some(Claim {
+                        base: self.base,
+                        word,
+                        mask,
+                        refill,
+                        origin,
+                        wakes: false,
+                    });
                 }
             } else if let Some(word) =
                 set.find(cursor.position(), wakes).or_else(|| set.find(0, wakes))
@@ -277,7 +291,14 @@ impl Rotation {
                 if let Some(mask) = self.take(seat, set, word, most) {
                     self.move_to(cursor, word);
                     let (refill, origin) = (self.refill(), Origin::Round);
-                    return Some(Claim { word, mask, refill, origin, wakes: false });
+                    return Some(Claim {
+                        base: self.base,
+                        word,
+                        mask,
+                        refill,
+                        origin,
+                        wakes: false,
+                    });
                 }
             } else if [&self.rounds[next], &self.lingering[next]].iter().any(|set| !set.is_bare()) {
                 if patience > 0 && self.is_held_elsewhere(seat) {
@@ -297,7 +318,7 @@ impl Rotation {
     /// another worker holds it. A claim must be put back before the next one; the lane's place is kept
     /// if it is noted as unseen.
     pub(crate) fn claim_lane(&self, seat: usize, lane: u32) -> Option<Claim> {
-        let (word, bit) = (lane / 64, 1 << (lane % 64));
+        let (word, bit) = ((lane - self.base) / 64, 1 << (lane % 64));
         self.holding[seat].store(1, Relaxed);
         let current = self.cursor().parity();
         let places = [
@@ -312,7 +333,14 @@ impl Rotation {
             self.let_go(seat);
             return None;
         };
-        Some(Claim { word, mask: bit, refill: self.refill(), origin, wakes: false })
+        Some(Claim {
+            base: self.base,
+            word,
+            mask: bit,
+            refill: self.refill(),
+            origin,
+            wakes: false,
+        })
     }
 
     /// Begins the next round with a lane in hand that has had its turn and makes up the whole
@@ -472,7 +500,7 @@ impl Rotation {
     /// Calls `visit` for every lane that stood in the rotation at some moment of the call.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(u32)) {
         for set in self.sets() {
-            set.for_each(&mut visit);
+            set.for_each(&mut |place| visit(self.base + place));
         }
     }
 }

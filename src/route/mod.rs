@@ -134,11 +134,13 @@ impl Classes {
     }
 
     /// How many live workers can run a class that is alive.
+    #[cfg(test)]
     pub(crate) fn capable(&self, id: ClassId) -> u32 {
         self.class(id).capable
     }
 
     /// What a class that is alive needs.
+    #[cfg(test)]
     pub(crate) fn needs(&self, id: ClassId) -> &Capabilities {
         &self.class(id).needs
     }
@@ -168,6 +170,7 @@ impl Classes {
         self.classes.iter_mut().flatten().filter(|class| class.needs.is_subset_of(worker))
     }
 
+    #[cfg(test)]
     fn class(&self, id: ClassId) -> &Class {
         self.classes[id.index()].as_ref().expect("a class with a user is alive")
     }

@@ -89,6 +89,8 @@ pub(crate) struct Row {
     pub(crate) rested_at: AtomicU32,
     /// 1 after the tenant was asked for by name since the last search for idle tenants.
     pub(crate) touched: AtomicU32,
+    /// `class 8 | owner 24`: whose lane this is, and of which class. Written while the lane is idle.
+    kin: AtomicU32,
     pub(crate) drained: Drained,
 }
 
@@ -106,8 +108,8 @@ pub(crate) struct Drained {
     pub(crate) head_seen: AtomicU32,
     /// Index into the plan's profiles. Written when the tenant is named or the policy swapped.
     pub(crate) profile: AtomicU32,
-    /// `new 1 | generation 16` of the handle given out last: see [`Drained::begin_tenant`]. Written
-    /// under the registry's lock while the lane is idle, and by the drainer at the first visit.
+    /// `others 15 | new 1 | generation 16` of the handle given out last, and how many lanes the tenant
+    /// has in rotations beside this one: see [`Drained::begin_tenant`]. Changed by RMW.
     generation: AtomicU32,
     /// The rest belongs to the holder of the drain right.
     pub(crate) drain: Owned<Drain>,
@@ -131,6 +133,7 @@ impl Row {
             in_debt: AtomicU32::new(0),
             rested_at: AtomicU32::new(0),
             touched: AtomicU32::new(0),
+            kin: AtomicU32::new(lane),
             drained: Drained {
                 dispatched: AtomicU64::new(0),
                 served_cost: AtomicU64::new(0),
@@ -141,6 +144,23 @@ impl Row {
                 drain: Owned::new(lane, Drain { head, account: Account::new() }),
             },
         }
+    }
+
+    /// The slot of the tenant whose lane this is.
+    #[inline]
+    pub(crate) fn owner(&self) -> u32 {
+        self.kin.load(Relaxed) & OWNER_MASK
+    }
+
+    /// The class of the lane's jobs.
+    #[inline]
+    pub(crate) fn class(&self) -> usize {
+        (self.kin.load(Relaxed) >> OWNER_BITS) as usize
+    }
+
+    /// Gives the idle lane to the tenant in slot `owner`, for jobs of `class`.
+    pub(crate) fn adopt(&self, owner: u32, class: usize) {
+        self.kin.store((class as u32) << OWNER_BITS | owner, Relaxed);
     }
 
     /// Stores what the policy says about the tenant.
@@ -212,6 +232,14 @@ impl Row {
         (dispatched, self.drained.served_cost.load(Relaxed))
     }
 
+    /// Takes what an idle lane has counted: jobs dispatched and their cost.
+    pub(crate) fn take_counts(&self) -> (u64, u64) {
+        let counts = self.served();
+        self.drained.dispatched.store(0, Relaxed);
+        self.drained.served_cost.store(0, Relaxed);
+        counts
+    }
+
     /// Forgets what was counted, for the slot's next tenant, of `generation`. The lane must be idle
     /// and unknown.
     pub(crate) fn clear_for(&self, generation: u16) {
@@ -225,6 +253,10 @@ impl Row {
         self.drained.served_cost.store(0, Relaxed);
     }
 }
+
+/// Bits of a slot in [`Row::kin`].
+const OWNER_BITS: u32 = 24;
+const OWNER_MASK: u32 = (1 << OWNER_BITS) - 1;
 
 /// Stores a number that is seldom another one.
 fn store(place: &AtomicU32, number: u32) {
@@ -268,23 +300,41 @@ const PROGRESS_TRIES: u32 = if IS_MODEL { 2 } else { 100 };
 
 /// In [`Drained::generation`]: the drainer has not visited the lane since it has a new tenant.
 const NEW_TENANT: u32 = 1 << 16;
+/// In [`Drained::generation`] above that: how many other lanes of the tenant are backlogged.
+const SHARE_SHIFT: u32 = 17;
 
 impl Drained {
     /// Gives the lane to the tenant of `generation`. The balance is the drainer's, so it is left to
     /// the first visit to begin a new one.
     pub(crate) fn begin_tenant(&self, generation: u16) {
-        self.generation.store(u32::from(generation) | NEW_TENANT, Relaxed);
+        self.generation.swap(u32::from(generation) | NEW_TENANT, Relaxed);
     }
 
-    /// The generation of the lane's handle; `true` beside it at the drainer's first visit.
+    /// The generation of the lane's handle, whether this is the drainer's first visit, and how many
+    /// other lanes of the tenant are backlogged.
     #[inline]
-    pub(crate) fn visit_tenant(&self) -> (u16, bool) {
+    pub(crate) fn visit_tenant(&self) -> (u16, bool, u32) {
         let word = self.generation.load(Relaxed);
         let is_new = word & NEW_TENANT != 0;
         if is_new {
-            self.generation.store(word & !NEW_TENANT, Relaxed);
+            self.generation.fetch_and(!NEW_TENANT, Relaxed);
         }
-        (word as u16, is_new)
+        (word as u16, is_new, word >> SHARE_SHIFT)
+    }
+
+    /// How many other lanes of the tenant are backlogged.
+    pub(crate) fn others(&self) -> u32 {
+        self.generation.load(Relaxed) >> SHARE_SHIFT
+    }
+
+    /// Notes that another lane of the tenant has become backlogged.
+    pub(crate) fn count_other(&self) {
+        self.generation.fetch_add(1 << SHARE_SHIFT, Relaxed);
+    }
+
+    /// Notes that another lane of the tenant is idle again.
+    pub(crate) fn discount_other(&self) {
+        self.generation.fetch_sub(1 << SHARE_SHIFT, Relaxed);
     }
 
     /// Books a correction for the tenant of `generation`; for an earlier one it is dropped.

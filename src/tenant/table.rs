@@ -8,6 +8,11 @@ use crate::sync::{Chunks, IS_MODEL, Mutex, Names, ord};
 /// Rows per chunk of memory.
 const CHUNK_ROWS: u32 = if IS_MODEL { 2 } else { 64 };
 
+/// Lanes of a tenant beside its first: one for each set of capabilities that its jobs require.
+pub(crate) const EXTRA_PER_TENANT: u32 = 4;
+/// Such lanes in an engine.
+const EXTRA_MAX: u32 = if IS_MODEL { 2 } else { 65_536 };
+
 type RowChunk = [Row; CHUNK_ROWS as usize];
 
 /// All tenants of an engine. Looking a name up waits for no other look-up ([`Names`]); giving a new
@@ -19,6 +24,10 @@ pub(crate) struct Table {
     /// Slots that have ever had a tenant: `0..used`. Grows under the registry's lock.
     used: AtomicU32,
     tenants_max: u32,
+    /// The number of the first lane that is not a tenant's first one, and how many of those there may be.
+    extra: (u32, u32),
+    /// Extra lanes that have ever been used. Grows under the lock of whoever hands them out.
+    extra_used: AtomicU32,
     /// Where the ring positions of a new row begin.
     first_position: u32,
     registry: Mutex<Registry>,
@@ -32,6 +41,29 @@ struct Registry {
     retired: Retired,
     /// Whether new names are refused.
     closed: bool,
+    /// Whether any tenant may have a lane beside its first.
+    has_extra: bool,
+}
+
+/// What is kept for tenants elsewhere, and may keep them from being given up.
+pub(crate) trait Beside {
+    /// Whether the tenant in `slot`, of `profile`, would lose nothing there.
+    fn is_idle(&self, slot: u32, profile: u32) -> bool;
+
+    /// Calls `retire` if the tenant in `slot` has no lane beside its first, while it can get none.
+    fn if_alone(&self, slot: u32, retire: &mut dyn FnMut());
+}
+
+/// Nothing is.
+#[cfg(test)]
+impl Beside for () {
+    fn is_idle(&self, _slot: u32, _profile: u32) -> bool {
+        true
+    }
+
+    fn if_alone(&self, _slot: u32, retire: &mut dyn FnMut()) {
+        retire();
+    }
 }
 
 /// Totals of tenants that no longer have a slot.
@@ -80,11 +112,15 @@ impl Table {
         first_position: u32,
         names_key: Option<u64>,
     ) -> Self {
+        let first_extra = tenants_max.next_multiple_of(64);
+        let extra = (first_extra, EXTRA_MAX.min(tenants_max.saturating_mul(EXTRA_PER_TENANT)));
         Table {
             names: Names::new(names_key),
-            rows: Chunks::new(tenants_max.div_ceil(CHUNK_ROWS) as usize),
+            rows: Chunks::new((extra.0 + extra.1).div_ceil(CHUNK_ROWS) as usize),
             used: AtomicU32::new(0),
             tenants_max,
+            extra,
+            extra_used: AtomicU32::new(0),
             first_position,
             registry: Mutex::new(Registry::default()),
         }
@@ -107,7 +143,50 @@ impl Table {
         self.tenants_max
     }
 
-    /// Every row that exists, with its slot.
+    /// The first lane that is not a tenant's first one, and how many of those there may be.
+    pub(crate) fn extra(&self) -> (u32, u32) {
+        self.extra
+    }
+
+    /// From now on tenants may have lanes beside their first. Nobody is being given up meanwhile.
+    pub(crate) fn allow_extra(&self) {
+        let mut registry = self.registry.lock().expect("no code panics under the registry's lock");
+        registry.has_extra = true;
+    }
+
+    /// Makes one more extra lane. The caller holds the lock of whoever hands them out.
+    pub(crate) fn grow_extra(&self) -> Option<u32> {
+        let used = self.extra_used.load(Relaxed);
+        if used >= self.extra.1 {
+            return None;
+        }
+        let lane = self.extra.0 + used;
+        self.make_chunk(lane);
+        // ORDERING(table.grow): Release: the row exists; pairs with table.used.
+        self.extra_used.store(used + 1, ord!("table.grow", Release => Relaxed));
+        Some(lane)
+    }
+
+    /// Every extra lane that has ever been used.
+    pub(crate) fn extra_rows(&self) -> impl Iterator<Item = (u32, &Row)> {
+        // ORDERING(table.used): Acquire; pairs with table.grow.
+        let used = self.extra_used.load(ord!("table.used", Acquire => Relaxed));
+        (self.extra.0..self.extra.0 + used).map(|lane| (lane, self.row(lane)))
+    }
+
+    /// Every lane.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (u32, &Row)> {
+        self.rows().chain(self.extra_rows())
+    }
+
+    fn make_chunk(&self, lane: u32) {
+        self.rows.get_or_make((lane / CHUNK_ROWS) as usize, || {
+            let first = lane / CHUNK_ROWS * CHUNK_ROWS;
+            std::array::from_fn(|at| Row::starting_at(first + at as u32, self.first_position))
+        });
+    }
+
+    /// Every tenant's first row, with its slot.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, &Row)> {
         (0..self.used()).map(|slot| (slot, self.row(slot)))
     }
@@ -126,13 +205,13 @@ impl Table {
     /// lock, so that they cannot reach a slot that was given up meanwhile.
     ///
     /// `ages` tells, when asked, what protects a tenant from being given up for a new one, and
-    /// `is_idle` whether the quotas of the tenant in a slot with a profile would not be missed.
+    /// `beside` what others keep for it.
     pub(crate) fn intern_beside(
         &self,
         name: &str,
         terms: Terms,
         ages: impl Fn() -> Ages,
-        is_idle: impl Fn(u32, u32) -> bool,
+        beside: &impl Beside,
     ) -> Result<Interned, InternError> {
         let mut registry = self.registry.lock().expect("no code panics under the registry's lock");
         if let Some(known) = self.find(name) {
@@ -142,7 +221,7 @@ impl Table {
         if registry.closed {
             return Err(InternError::Closed);
         }
-        let new = self.new_slot(&mut registry, ages, is_idle).ok_or(InternError::Full)?;
+        let new = self.new_slot(&mut registry, ages, beside).ok_or(InternError::Full)?;
         let row = self.row(new.slot);
         row.drained.begin_tenant(new.generation);
         self.note_use(new, terms);
@@ -154,7 +233,7 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn intern(&self, name: &str, terms: Terms) -> Result<Interned, InternError> {
         let ages = || Ages { live_since: u32::MAX, debt_since: u32::MAX };
-        self.intern_beside(name, terms, ages, |_, _| true)
+        self.intern_beside(name, terms, ages, &())
     }
 
     fn note_use(&self, known: Interned, terms: Terms) {
@@ -174,13 +253,13 @@ impl Table {
         &self,
         registry: &mut Registry,
         ages: impl Fn() -> Ages,
-        is_idle: impl Fn(u32, u32) -> bool,
+        beside: &impl Beside,
     ) -> Option<Interned> {
         if let Some(new) = self.grow() {
             return Some(new);
         }
         if registry.free.is_empty() {
-            self.reclaim(registry, ages, is_idle);
+            self.reclaim(registry, ages, beside);
         }
         registry.free.pop().map(|(slot, generation)| Interned { slot, generation })
     }
@@ -190,10 +269,7 @@ impl Table {
         if slot >= self.tenants_max {
             return None;
         }
-        self.rows.get_or_make((slot / CHUNK_ROWS) as usize, || {
-            let first = slot / CHUNK_ROWS * CHUNK_ROWS;
-            std::array::from_fn(|at| Row::starting_at(first + at as u32, self.first_position))
-        });
+        self.make_chunk(slot);
         // ORDERING(table.grow): Release: the row exists; pairs with table.used.
         self.used.store(slot + 1, ord!("table.grow", Release => Relaxed));
         Some(Interned { slot, generation: 0 })
@@ -204,12 +280,7 @@ impl Table {
     ///
     /// Idle means no job, no grant out, no recent debt, no live quota, and out of the rotation. Costs a pass over all
     /// names; it is needed once per eighth of the table.
-    fn reclaim(
-        &self,
-        registry: &mut Registry,
-        ages: impl Fn() -> Ages,
-        is_idle: impl Fn(u32, u32) -> bool,
-    ) {
+    fn reclaim(&self, registry: &mut Registry, ages: impl Fn() -> Ages, beside: &impl Beside) {
         let most = (self.tenants_max as usize / 8).max(1);
         let mut spare = Vec::new();
         let mut idle = Vec::new();
@@ -221,7 +292,8 @@ impl Table {
             let touched = row.touched.load(Relaxed) != 0;
             row.touched.store(0, Relaxed);
             let list = if touched { &mut idle } else { &mut spare };
-            let wanted = list.len() < part.of(most) && is_free(row, early);
+            let can_go = || is_free(row, early) && beside.is_idle(tenant.slot, row.profile());
+            let wanted = list.len() < part.of(most) && can_go();
             if let (true, Some(word)) = (wanted, row.idle_word()) {
                 list.push((Box::<str>::from(name), tenant, word));
             }
@@ -230,19 +302,32 @@ impl Table {
         let ages = ages();
         let stays_free = |(_, tenant, _): &(_, Interned, _)| {
             let row = self.row(tenant.slot);
-            is_free(row, ages) && is_idle(tenant.slot, row.profile())
+            is_free(row, ages) && beside.is_idle(tenant.slot, row.profile())
         };
         spare.retain(stays_free);
         idle.retain(stays_free);
         let victims = if spare.is_empty() { idle } else { spare };
         for (name, tenant, word) in victims {
-            self.retire(registry, &name, tenant, word);
+            self.retire(registry, &name, (tenant, word), beside);
         }
     }
 
-    fn retire(&self, registry: &mut Registry, name: &str, tenant: Interned, word: Word) {
+    fn retire(
+        &self,
+        registry: &mut Registry,
+        name: &str,
+        (tenant, word): (Interned, Word),
+        beside: &impl Beside,
+    ) {
         let row = self.row(tenant.slot);
-        let Some(generation) = row.tail.retire(word) else { return };
+        let mut generation = None;
+        let mut retire = || generation = row.tail.retire(word);
+        if registry.has_extra {
+            beside.if_alone(tenant.slot, &mut retire);
+        } else {
+            retire();
+        }
+        let Some(generation) = generation else { return };
         self.names.remove(name);
         let (dispatched, served_cost) = row.served();
         registry.retired.tenants += 1;
@@ -260,7 +345,7 @@ impl Table {
     /// Refuses new names and closes every lane: whatever is accepted was accepted before.
     pub(crate) fn close(&self) {
         self.registry.lock().expect("no code panics under the registry's lock").closed = true;
-        for (_, row) in self.rows() {
+        for (_, row) in self.lanes() {
             row.tail.close();
         }
     }
