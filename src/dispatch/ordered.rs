@@ -70,6 +70,9 @@ impl Seat {
         tally: &mut Tally<'_, T>,
         findings: &mut Findings,
     ) -> Place {
+        for of in [spot.tenant.slot(), spot.lane] {
+            spot.lanes.gate.entry(of).begin_for(spot.tenant.generation());
+        }
         let cell = spot.lanes.asides.cell(right.lane());
         let visited = cell.open_both(&spot.row.drained.drain, right, |apart, drain| {
             let apart = &mut **apart.get_or_insert_default();

@@ -32,7 +32,6 @@ impl<T> Spot<'_, T> {
     pub(super) fn greet(&self, drain: &mut Drain) {
         if self.is_new {
             drain.account = Account::new();
-            self.lanes.gate.forget(self.lane);
         }
     }
 }
@@ -342,6 +341,7 @@ impl Seat {
         let slot = spot.tenant.slot();
         let gate = &spot.lanes.gate;
         let entry = gate.entry(slot);
+        entry.begin_for(spot.tenant.generation());
         let granting = Granting {
             account: drain.account,
             cost: 0,

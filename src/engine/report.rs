@@ -66,14 +66,18 @@ impl<T: Send + 'static> Shared<T> {
             let Some(profile) = plan.profiles.get(row.profile() as usize) else { return };
             let (mut dispatched, mut depth) = row.progress();
             let mut served_cost = row.served().1;
-            let mut expired = self.lanes.gate.known(tenant.slot).map_or(0, |entry| entry.expired());
+            let mut expired = self
+                .lanes
+                .gate
+                .known(tenant.slot)
+                .map_or(0, |entry| entry.expired(tenant.generation));
             for branch in self.lanes.known_branches(tenant.slot).into_iter().flatten() {
                 let row = self.lanes.table.row(branch.lane);
                 let (more, waiting) = row.progress();
                 dispatched += more;
                 depth += waiting;
                 served_cost += row.served().1;
-                expired += self.lanes.gate.entry(branch.lane).expired();
+                expired += self.lanes.gate.entry(branch.lane).expired(tenant.generation);
             }
             let tenant_row = TenantRow {
                 tenant: name.to_owned(),

@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     due: AtomicU64,
     /// Jobs of the tenant that expired. Written by the lane's drainer.
     expired: AtomicU64,
+    /// Whose quotas these are: the handle's generation. Written by the lane's drainer.
+    generation: AtomicU32,
     /// The guaranteed minimum. Stored under the lot's lock.
     min: AtomicU32,
     /// Locked once per visit, and by whoever asks why the tenant waits.
@@ -53,6 +55,7 @@ impl Entry {
             alarm: AtomicU64::new(u64::MAX),
             due: AtomicU64::new(u64::MAX),
             expired: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
             min: AtomicU32::new(0),
             state: Mutex::new(State::new()),
         }
@@ -63,11 +66,25 @@ impl Entry {
         look(&mut self.state.lock().expect("no code panics under a tenant's lock"))
     }
 
-    /// Forgets the tenant before, whose quotas were idle.
+    /// Forgets the tenant before the one of `generation`, if it is still remembered. Only drainers
+    /// of the tenant's lanes may call this.
+    #[inline]
+    pub(crate) fn begin_for(&self, generation: u16) {
+        if self.generation.load(Relaxed) != u32::from(generation) {
+            self.begin(generation);
+        }
+    }
+
     #[cold]
-    pub(crate) fn begin(&self) {
-        self.expired.store(0, Relaxed);
-        self.open(|state| *state = State::new());
+    fn begin(&self, generation: u16) {
+        self.open(|state| {
+            // A tenant's lanes may have drainers at the same time.
+            if self.generation.load(Relaxed) != u32::from(generation) {
+                self.expired.store(0, Relaxed);
+                *state = State::new();
+                self.generation.store(generation.into(), Relaxed);
+            }
+        });
     }
 
     /// Hands a slot that has been taken for it to the tenant's parked lane.
@@ -124,9 +141,10 @@ impl Entry {
         self.expired.store(self.expired.load(Relaxed) + jobs, Relaxed);
     }
 
-    /// Jobs of the tenant that expired.
-    pub(crate) fn expired(&self) -> u64 {
-        self.expired.load(Relaxed)
+    /// Jobs that expired of the tenant with the handle of `generation`.
+    pub(crate) fn expired(&self, generation: u16) -> u64 {
+        let is_its = self.generation.load(Relaxed) == u32::from(generation);
+        if is_its { self.expired.load(Relaxed) } else { 0 }
     }
 
     /// Grants in flight.

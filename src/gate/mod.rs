@@ -114,14 +114,6 @@ impl Gate {
         Some(&chunk[(slot % CHUNK_ENTRIES) as usize])
     }
 
-    /// Forgets what a lane's tenant before the present one left behind.
-    #[cold]
-    pub(crate) fn forget(&self, lane: u32) {
-        if let Some(entry) = self.known(lane) {
-            entry.begin();
-        }
-    }
-
     /// What is known of a tenant.
     #[inline]
     pub(crate) fn entry(&self, slot: u32) -> &Entry {

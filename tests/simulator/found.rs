@@ -2,7 +2,10 @@
 //! changes.
 
 use fairlane::testing::reserve;
-use fairlane::{Clock, Engine, Job, ManualClock, Nanos, Policy, Tenant, Weight, Worker};
+use fairlane::{
+    Clock, Engine, Job, Limits, ManualClock, Nanos, Policy, Rate, Tenant, Unit, Weight, Worker,
+};
+use std::time::Duration;
 
 struct Rig {
     engine: Engine<u32>,
@@ -31,7 +34,7 @@ impl Rig {
         }
     }
 
-    /// The slots of the next `most` jobs' tenants.
+    /// What the next `most` jobs carry: their tenants' slots, unless a test says otherwise.
     fn take(&self, worker: &mut Worker<u32>, most: usize) -> Vec<u32> {
         worker.tick(self.hand.now(), most).map(|grant| *grant.payload()).collect()
     }
@@ -158,4 +161,72 @@ fn a_leap_counted_before_a_swap_gives_no_more_than_the_first_job_takes() {
     let next = rig.take(&mut worker, 100);
     let got = next.iter().filter(|slot| **slot == tenants[0].slot()).count();
     assert!((48..=52).contains(&got), "{got} of 100 equal jobs");
+}
+
+/// For a tenant to be given up: longer than a debt keeps its place.
+const LONG: Nanos = Nanos(600_000_000_000);
+
+#[test]
+fn a_slots_next_tenant_does_not_inherit_expired_jobs() {
+    let rig = Rig::new(20, 1, 1_000);
+    let old = rig.tenant("old");
+    let mut worker = rig.engine.worker().unwrap();
+    rig.engine.submit(old, Job::new(0).deadline(Nanos(5))).unwrap();
+    rig.hand.advance(Nanos(10));
+    assert_eq!(rig.take(&mut worker, 1), []);
+    assert_eq!(rig.engine.snapshot().tenant_rows[0].expired, 1);
+    rig.hand.advance(LONG);
+    let new = rig.tenant("new");
+    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    assert_eq!(rig.engine.snapshot().tenant_rows[0].expired, 0);
+    rig.fill(new, 1, 1);
+    assert_eq!(rig.take(&mut worker, 1).len(), 1);
+    assert_eq!(rig.engine.snapshot().tenant_rows[0].expired, 0);
+}
+
+#[test]
+fn a_slots_next_tenant_does_not_inherit_a_debt_when_its_first_visit_looks_for_expired_jobs() {
+    let rig = Rig::new(1, 2, 1_000);
+    let (old, rival) = (rig.tenant("old"), rig.tenant("rival"));
+    let mut worker = rig.engine.worker().unwrap();
+    rig.fill(rival, 40, 1);
+    (0..40).for_each(|_| assert_eq!(rig.take(&mut worker, 1).len(), 1));
+    rig.fill(old, 1, 1);
+    worker.tick(Nanos::ZERO, 1).for_each(|grant| grant.settle(500));
+    assert_eq!(rig.take(&mut worker, 1), []);
+    rig.hand.advance(LONG);
+    rig.fill(rival, 400, 1);
+    assert_eq!(rig.take(&mut worker, 2), [rival.slot(); 2]);
+    let new = rig.tenant("new");
+    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    rig.engine.submit(new, Job::new(7).max_wait(Duration::from_nanos(10))).unwrap();
+    rig.fill(new, 1, 1);
+    rig.hand.advance(Nanos(20));
+    assert!(rig.take(&mut worker, 6).contains(&new.slot()));
+}
+
+#[test]
+fn a_slots_next_tenant_does_not_inherit_a_window_that_a_swap_had_lifted() {
+    let day = Rate::strict(2, Unit::Jobs, Duration::from_secs(86_400)).unwrap();
+    let rig = Rig::new(20, 1, 1_000);
+    let limited = || {
+        let policy = Policy::builder().tier("all", Weight::ONE).default_tier("all");
+        let policy = policy.base_quantum(20).tenants_max(1).default_queue_max(1_000);
+        policy.tier_limits("all", Limits::default().rate(day)).build().unwrap()
+    };
+    rig.engine.set_policy(limited()).unwrap();
+    let mut worker = rig.engine.worker().unwrap();
+    let old = rig.tenant("old");
+    rig.fill(old, 2, 1);
+    assert_eq!(rig.take(&mut worker, 10).len(), 2);
+    rig.engine.set_policy(policy(20, 1, 1_000)).unwrap();
+    rig.hand.advance(LONG);
+    assert_eq!(rig.take(&mut worker, 10), []);
+    let new = rig.tenant("new");
+    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    rig.fill(new, 1, 1);
+    assert_eq!(rig.take(&mut worker, 10).len(), 1);
+    rig.engine.set_policy(limited()).unwrap();
+    rig.fill(new, 2, 1);
+    assert_eq!(rig.take(&mut worker, 10).len(), 2);
 }
