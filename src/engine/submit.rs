@@ -204,23 +204,23 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         lanes: &Lanes<T>,
         tenant: Tenant,
-        (payload, own, kind): (T, u32, Option<Kind>),
+        parts: (T, u32, Option<Kind>),
         (cost, by_rule): (u32, bool),
     ) -> Result<Accepted, Refused<T>> {
         // Made where it is needed: most of a job is about its order, which this one does not have.
-        let whole = |payload| Job { payload, cost: own, kind, order: Wishes::NONE };
+        let whole = |(payload, cost, kind)| Job { payload, cost, kind, order: Wishes::NONE };
         let row = lanes.table.row(tenant.slot());
         let door = door(tenant, row);
         if row.plain_bound.load(Relaxed) != door.bound {
-            return self.submit_in_order(lanes, tenant, whole(payload), (cost, by_rule));
+            return self.submit_in_order(lanes, tenant, whole(parts), (cost, by_rule));
         }
         let stamp = self.stamp(lanes, row);
         let ticket = match row.tail.reserve(&lanes.pool, door) {
             Ok(ticket) => ticket,
-            Err(error) => return self.no_room(tenant, (whole(payload), error), (cost, by_rule)),
+            Err(error) => return self.no_room(tenant, (whole(parts), error), (cost, by_rule)),
         };
         let (place, activates) = (ticket.position(), ticket.activates);
-        ticket.publish(cost, stamp, payload);
+        ticket.publish(cost, stamp, parts.0);
         if activates {
             lanes.activate(tenant.slot());
         }
@@ -535,7 +535,9 @@ impl<T: Send + 'static> Shared<T> {
 /// The door for submissions without care: closed for tenants whose every submission needs some.
 #[inline]
 fn plain_door(tenant: Tenant, row: &Row) -> Door<'_> {
-    Door { bound: row.plain_bound.load(Relaxed), ..door(tenant, row) }
+    // Not made of the other door: its bound would be loaded all the same, as atomics are.
+    let (generation, bound) = (tenant.generation(), row.plain_bound.load(Relaxed));
+    Door { generation, bound, head: &row.drained.head_seen }
 }
 
 #[inline]

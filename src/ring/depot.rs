@@ -162,7 +162,7 @@ impl Depot {
 
     /// Takes a block from this thread's stripe, filled from the depot, or with `more`, when it is
     /// empty. `soon` is told of the blocks that will be taken next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(
         &self,
         more: impl Fn() -> Option<Magazine>,
@@ -171,12 +171,24 @@ impl Depot {
         let mine = self.mine();
         let own = self.stripes[mine].with(|stripe| {
             if stripe.len == 0 {
-                *stripe = self.refill().or_else(&more)?;
-                stripe.ids().iter().for_each(|&id| soon(id));
+                self.fill(stripe, &more, &soon)?;
             }
             stripe.pop()
         });
         own.flatten().or_else(|| self.take_elsewhere(mine, &more))
+    }
+
+    /// Fills a stripe: once for a magazine's blocks, so it is kept out of the way of the others.
+    #[cold]
+    fn fill(
+        &self,
+        stripe: &mut Magazine,
+        more: &impl Fn() -> Option<Magazine>,
+        soon: &impl Fn(BlockId),
+    ) -> Option<()> {
+        *stripe = self.refill().or_else(more)?;
+        stripe.ids().iter().for_each(|&id| soon(id));
+        Some(())
     }
 
     /// Takes a block when this thread's stripe is in use, or nothing is left in the depot: what

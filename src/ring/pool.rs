@@ -227,16 +227,11 @@ impl<T> Pool<T> {
         })
     }
 
-    #[inline]
-    fn header(&self, id: BlockId) -> &Header {
-        self.block(id).header()
-    }
-
     /// Takes a block for a lane, ready for use under a new tag.
     ///
     /// `held` is the number of blocks the lane has now. The last eighth of the pool is open only
     /// to lanes that hold at most one block (or eight jobs' worth, when blocks are smaller).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self, held: u32) -> Option<BlockId> {
         if self.is_heavy(held) && self.is_scarce() {
             return None;
@@ -244,6 +239,12 @@ impl<T> Pool<T> {
         let id = self.depot.take(|| self.carve(), |id| self.block(id).prefetch_for_writing())?;
         self.begin_use(id);
         Some(id)
+    }
+
+    /// The same out of line, for whoever takes blocks seldom or several.
+    #[inline(never)]
+    pub(super) fn take_apart(&self, held: u32) -> Option<BlockId> {
+        self.take(held)
     }
 
     fn is_heavy(&self, held: u32) -> bool {
@@ -259,19 +260,22 @@ impl<T> Pool<T> {
 
     /// Gives the block its next tag. What an earlier use wrote carries another tag; when the tags
     /// run out, the slots are wiped once.
+    #[inline]
     fn begin_use(&self, id: BlockId) {
-        let header = self.header(id);
+        // Found once: after an atomic load, the compiler would find it anew.
+        let block = self.block(id);
+        let header = block.header();
         let tag = header.tag();
         if tag == TAG_MAX {
             if !mutant!("pool.no_wipe") {
-                (0..=self.mask).for_each(|pos| self.block(id).slot(pos).meta.store(0, Relaxed));
+                (0..=block.mask).for_each(|pos| block.slot(pos).meta.store(0, Relaxed));
             }
             header.tag.store(1, Relaxed);
         } else if !(mutant!("pool.same_tag") && tag != 0) {
             header.tag.store(tag + 1, Relaxed);
         }
         header.next.store(NO_BLOCK, Relaxed);
-        self.block(id).prefetch_all_for_writing();
+        block.prefetch_all_for_writing();
     }
 
     /// Gives back a block that no lane refers to any more.

@@ -94,7 +94,7 @@ impl<'a, T> Spares<'a, T> {
     fn cover(&mut self, word: Word, door: Door<'_>, n: u32) -> Result<u32, ReserveError> {
         let held = held(word, self.pool, door);
         while self.len < self.needed(word, n) {
-            let Some(id) = self.pool.take(held + self.len as u32) else { break };
+            let Some(id) = self.pool.take_apart(held + self.len as u32) else { break };
             self.ids[self.len] = id;
             self.len += 1;
         }

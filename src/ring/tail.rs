@@ -202,7 +202,7 @@ impl Tail {
     /// lane is not idle, or the pool has no block.
     pub(crate) fn rouse<'a, T>(&self, pool: &'a Pool<T>) -> Option<Ticket<'a, T>> {
         let mut word = self.enter();
-        let id = pool.take(0)?;
+        let id = pool.take_apart(0)?;
         while word.is_idle() {
             match self.swap(word, word.at(following(word.tail()), id)) {
                 Ok(()) => {

@@ -27,7 +27,7 @@ impl<T> TryLock<T> {
     /// Runs `f` on the value, or returns `None` when another thread is inside. Costs one RMW.
     ///
     /// `f` must not panic: the lock would stay taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         if self.locked.load(Ordering::Relaxed) || self.locked.swap(true, Ordering::Acquire) {
             return None;
