@@ -36,12 +36,17 @@ struct TakesAll;
 
 impl<T> Taker<T> for TakesAll {
     type Out = T;
+    type Till = ();
 
-    fn admit(&mut self, _cost: u32) -> bool {
+    fn open(&self) {}
+
+    fn close(&mut self, (): ()) {}
+
+    fn admit(&mut self, (): &mut (), _cost: u32) -> bool {
         true
     }
 
-    fn make(&mut self, _cost: u32, _stamp: Stamp, payload: T) -> T {
+    fn make(&mut self, (): &mut (), _cost: u32, _stamp: Stamp, payload: T) -> T {
         payload
     }
 }

@@ -1,6 +1,6 @@
 //! Visits of lanes whose tenants have limits, and what becomes of those that are refused.
 
-use super::granting::Granting;
+use super::granting::{Granting, Till};
 use super::lanes::Lanes;
 use crate::claim::Grant;
 use crate::gate::{Denial, Held, Parked, Pass, Refused, Rules, Scope};
@@ -22,17 +22,26 @@ impl<'a> Gated<'a> {
     }
 }
 
-impl<T> Taker<T> for Gated<'_> {
+impl<'a, T> Taker<T> for Gated<'a> {
     type Out = Grant<T>;
+    type Till = Till<'a>;
 
-    fn admit(&mut self, cost: u32) -> bool {
-        if !self.granting.account.covers(cost) {
+    fn open(&self) -> Till<'a> {
+        self.granting.open_till()
+    }
+
+    fn close(&mut self, till: Till<'a>) {
+        self.granting.close_till(till);
+    }
+
+    fn admit(&mut self, till: &mut Till<'a>, cost: u32) -> bool {
+        if !till.purse.covers(cost) {
             return false;
         }
         match self.pass.admit(cost) {
             Ok(held) => {
                 self.held = held;
-                self.granting.account.pay(cost)
+                till.purse.pay(cost)
             }
             Err(denial) => {
                 self.denial = Some(denial);
@@ -41,8 +50,8 @@ impl<T> Taker<T> for Gated<'_> {
         }
     }
 
-    fn make(&mut self, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
-        self.granting.grant(cost, self.held, stamp, payload)
+    fn make(&mut self, till: &mut Till<'a>, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
+        self.granting.grant(till, (cost, self.held), stamp, payload)
     }
 }
 

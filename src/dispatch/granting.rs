@@ -1,58 +1,95 @@
 //! How a job becomes a grant.
 
+use super::plan::Profile;
 use crate::claim::{Grant, Ledger, Receipt, Waited};
-use crate::fair::Account;
+use crate::fair::Purse;
 use crate::gate::Held;
 use crate::ring::{Stamp, Taker};
 use crate::stats::{DelayLog, Kind};
-use crate::sync::Run;
+use crate::sync::{Lender, Run};
 use crate::tenant::Tenant;
 use crate::units::Nanos;
 
 /// Makes grants of the jobs that a lane's balance covers.
 pub(super) struct Granting<'a> {
-    pub(super) account: Account,
-    /// Cost of the jobs granted.
-    pub(super) cost: u64,
-    pub(super) loans: Run<'a, Ledger>,
-    pub(super) tenant: Tenant,
-    pub(super) tier: u32,
-    pub(super) now: Nanos,
-    pub(super) log: &'a mut DelayLog,
+    pub(super) purse: Purse,
+    ledger: &'a Lender<Ledger>,
+    tenant: Tenant,
+    tier: u32,
+    now: Nanos,
+    log: &'a mut DelayLog,
 }
 
-impl Granting<'_> {
+/// What jobs are paid from, and what their grants are made of.
+pub(super) struct Till<'a> {
+    pub(super) purse: Purse,
+    loans: Run<'a, Ledger>,
+    tenant: Tenant,
+}
+
+impl<'a> Granting<'a> {
+    /// For jobs of `tenant` at `now`, to be paid from `purse`.
+    #[inline]
+    pub(super) fn new(
+        purse: Purse,
+        (tenant, profile): (Tenant, &Profile),
+        now: Nanos,
+        (ledger, log): (&'a Lender<Ledger>, &'a mut DelayLog),
+    ) -> Self {
+        Granting { purse, ledger, tenant, tier: profile.tier, now, log }
+    }
+
+    #[inline]
+    pub(super) fn open_till(&self) -> Till<'a> {
+        Till { purse: self.purse, loans: self.ledger.run(), tenant: self.tenant }
+    }
+
+    #[inline]
+    pub(super) fn close_till(&mut self, till: Till<'a>) {
+        self.purse = till.purse;
+    }
+
     /// The grant of a job that holds slots as `holds` says.
     #[inline(always)]
     pub(super) fn grant<T>(
         &mut self,
-        cost: u32,
-        holds: Held,
+        till: &mut Till<'a>,
+        (cost, holds): (u32, Held),
         stamp: Stamp,
         payload: T,
     ) -> Grant<T> {
-        self.cost += u64::from(cost);
         let waited = if stamp.is_some() {
             time_wait(stamp, self.now, self.tier, self.log)
         } else {
             Waited::UNTIMED
         };
-        let loan = self.loans.lend();
-        Grant::new(payload, Receipt::new(self.tenant, cost, holds.bits(), waited, loan))
+        let loan = till.loans.lend();
+        Grant::new(payload, Receipt::new(till.tenant, cost, holds.bits(), waited, loan))
     }
 }
 
-impl<T> Taker<T> for Granting<'_> {
+impl<'a, T> Taker<T> for Granting<'a> {
     type Out = Grant<T>;
+    type Till = Till<'a>;
 
     #[inline]
-    fn admit(&mut self, cost: u32) -> bool {
-        self.account.pay(cost)
+    fn open(&self) -> Till<'a> {
+        self.open_till()
     }
 
     #[inline]
-    fn make(&mut self, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
-        self.grant(cost, Held::NOTHING, stamp, payload)
+    fn close(&mut self, till: Till<'a>) {
+        self.close_till(till);
+    }
+
+    #[inline]
+    fn admit(&mut self, till: &mut Till<'a>, cost: u32) -> bool {
+        till.purse.pay(cost)
+    }
+
+    #[inline]
+    fn make(&mut self, till: &mut Till<'a>, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
+        self.grant(till, (cost, Held::NOTHING), stamp, payload)
     }
 }
 

@@ -149,15 +149,9 @@ impl Seat {
         tally: &mut Tally<'_, T>,
     ) -> Next {
         let is_limited = self.holds_to_limits(spot);
-        let mut granting = Granting {
-            account: drain.account,
-            cost: 0,
-            loans: self.ledger.run(),
-            tenant: spot.tenant,
-            tier: spot.profile.tier,
-            now: tally.now,
-            log: &mut self.log,
-        };
+        let whose = (spot.tenant, &spot.profile);
+        let books = (&self.ledger, &mut self.log);
+        let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
         let errands = &mut self.errands;
         let next = if self.hands_back {
             hand_back(&mut apart.jobs, tally.out, &mut granting)
@@ -180,8 +174,7 @@ impl Seat {
         } else {
             take_in_order(&mut apart.jobs, tally.out, &mut granting, |_| Ok(Held::NOTHING))
         };
-        drain.account = granting.account;
-        tally.cost += granting.cost;
+        tally.cost += drain.account.take_back(granting.purse);
         next
     }
 
@@ -225,11 +218,15 @@ fn hand_back<T>(
     out: &mut Outbox<Grant<T>>,
     granting: &mut Granting<'_>,
 ) -> Next {
+    let mut till = granting.open_till();
     while out.room() > 0 {
-        let Some(job) = jobs.take_any() else { return Next::Nothing };
-        out.push(granting.grant(job.cost, Held::NOTHING, job.since, job.payload));
+        let Some(job) = jobs.take_any() else { break };
+        till.purse.draw(job.cost);
+        let charge = (job.cost, Held::NOTHING);
+        out.push(granting.grant(&mut till, charge, job.since, job.payload));
     }
-    Next::Costs(0)
+    granting.close_till(till);
+    if jobs.is_empty() { Next::Nothing } else { Next::Costs(0) }
 }
 
 /// Grants jobs in their order, as long as there is room for grants, the balance covers them, and the
@@ -240,15 +237,18 @@ fn take_in_order<T>(
     granting: &mut Granting<'_>,
     mut admit: impl FnMut(u32) -> Result<Held, ()>,
 ) -> Next {
-    while let Some(job) = jobs.peek() {
+    let mut till = granting.open_till();
+    let next = loop {
+        let Some(job) = jobs.peek() else { break Next::Nothing };
         let cost = job.cost;
-        if out.room() == 0 || !granting.account.covers(cost) {
-            return Next::Costs(cost);
+        if out.room() == 0 || !till.purse.covers(cost) {
+            break Next::Costs(cost);
         }
-        let Ok(held) = admit(cost) else { return Next::Refused };
-        granting.account.pay(cost);
+        let Ok(held) = admit(cost) else { break Next::Refused };
+        till.purse.pay(cost);
         let job = jobs.take().expect("it was there to be seen");
-        out.push(granting.grant(cost, held, job.since, job.payload));
-    }
-    Next::Nothing
+        out.push(granting.grant(&mut till, (cost, held), job.since, job.payload));
+    };
+    granting.close_till(till);
+    next
 }

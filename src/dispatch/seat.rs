@@ -198,7 +198,7 @@ impl Seat {
     }
 
     /// Takes over a newly published plan; a load and a compare when there is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look_at_plan(&mut self) {
         let newest = self.reader.get();
         if !Arc::ptr_eq(newest, &self.plan) {

@@ -3,7 +3,6 @@
 use super::lanes::Lanes;
 use super::seat::Seat;
 use super::visit::{Place, Tally};
-use crate::fair::Account;
 use crate::rotation::Findings;
 use crate::sync::{Outbox, full_fence, ord};
 use crate::units::Nanos;

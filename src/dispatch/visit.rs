@@ -89,7 +89,7 @@ impl Next {
     fn of(stop: Stop) -> Next {
         match stop {
             Stop::Nothing => Next::Nothing,
-            Stop::Held(meta) => Next::Costs(meta.cost()),
+            Stop::Held(cost) => Next::Costs(cost),
             Stop::Ordered => Next::Ordered,
         }
     }
@@ -274,7 +274,8 @@ impl Seat {
     }
 
     /// Where a lane goes whose visit has come to `next`, after `any` grants.
-    #[inline]
+    // Always inlined, so that what it is given and returns is never in memory.
+    #[inline(always)]
     pub(super) fn place<T>(
         &mut self,
         spot: &Spot<'_, T>,
@@ -314,19 +315,12 @@ impl Seat {
         drain: &mut Drain,
         tally: &mut Tally<'_, T>,
     ) -> Stop {
-        let mut granting = Granting {
-            account: drain.account,
-            cost: 0,
-            loans: self.ledger.run(),
-            tenant: spot.tenant,
-            tier: spot.profile.tier,
-            now: tally.now,
-            log: &mut self.log,
-        };
+        let whose = (spot.tenant, &spot.profile);
+        let books = (&self.ledger, &mut self.log);
+        let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
         let lane = (&spot.row.tail, &spot.lanes.pool, &mut self.returns);
         let stop = drain.head.take_while(lane, tally.out, &mut granting);
-        drain.account = granting.account;
-        tally.cost += granting.cost;
+        tally.cost += drain.account.take_back(granting.purse);
         stop
     }
 
@@ -342,15 +336,9 @@ impl Seat {
         let gate = &spot.lanes.gate;
         let entry = gate.entry(slot);
         entry.begin_for(spot.tenant.generation());
-        let granting = Granting {
-            account: drain.account,
-            cost: 0,
-            loans: self.ledger.run(),
-            tenant: spot.tenant,
-            tier: spot.profile.tier,
-            now: tally.now,
-            log: &mut self.log,
-        };
+        let whose = (spot.tenant, &spot.profile);
+        let books = (&self.ledger, &mut self.log);
+        let granting = Granting::new(drain.account.purse(), whose, tally.now, books);
         let rules = &self.plan.rules[spot.number as usize];
         let (returns, errands) = (&mut self.returns, &mut self.errands);
         entry.open(|state| {
@@ -358,8 +346,7 @@ impl Seat {
             let mut gated = Gated::new(granting, pass);
             let lane = (&spot.row.tail, &spot.lanes.pool, returns);
             let stop = drain.head.take_while(lane, tally.out, &mut gated);
-            drain.account = gated.granting.account;
-            tally.cost += gated.granting.cost;
+            tally.cost += drain.account.take_back(gated.granting.purse);
             let denial = gated.denial;
             if let Some(denial) = denial {
                 let since = gated.pass.waits(&denial);

@@ -150,21 +150,24 @@ impl Account {
         self.had_turn(round) && !self.has(PAUSED)
     }
 
-    /// Pays for a job of `cost` if the balance covers it.
+    /// The balance, to pay jobs from; [`Account::take_back`] comes after them.
     #[inline]
-    pub(crate) fn pay(&mut self, cost: u32) -> bool {
-        let price = i64::from(cost) * MICROS;
-        let covered = self.deficit >= price;
-        if covered {
-            self.deficit -= price;
-        }
-        covered
+    pub(crate) fn purse(self) -> Purse {
+        Purse(self.deficit)
+    }
+
+    /// Takes over what is left in the purse. Returns the cost of the jobs paid from it.
+    #[inline]
+    pub(crate) fn take_back(&mut self, purse: Purse) -> u64 {
+        let paid = self.deficit - purse.0;
+        self.deficit = purse.0;
+        paid as u64 / MICROS as u64
     }
 
     /// Whether the balance covers a job of `cost`.
     #[inline]
     pub(crate) fn covers(self, cost: u32) -> bool {
-        self.deficit >= i64::from(cost) * MICROS
+        self.purse().covers(cost)
     }
 
     /// Records that the turn granted something.
@@ -226,6 +229,42 @@ impl Account {
     #[cfg(test)]
     pub(crate) fn deficit(self) -> i64 {
         self.deficit
+    }
+
+    /// Pays for a job of `cost` if the balance covers it.
+    #[cfg(test)]
+    fn pay(&mut self, cost: u32) -> bool {
+        let mut purse = self.purse();
+        let paid = purse.pay(cost);
+        assert_eq!(self.take_back(purse), if paid { cost.into() } else { 0 });
+        paid
+    }
+}
+
+/// The balance of an account while jobs are paid from it: one number, so that it stays in a register.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purse(i64);
+
+impl Purse {
+    /// Pays for a job of `cost` if the balance covers it.
+    #[inline]
+    pub(crate) fn pay(&mut self, cost: u32) -> bool {
+        let covered = self.covers(cost);
+        if covered {
+            self.0 -= i64::from(cost) * MICROS;
+        }
+        covered
+    }
+
+    /// Pays for a job of `cost`, covered or not: the engine has stopped and hands it back.
+    pub(crate) fn draw(&mut self, cost: u32) {
+        self.0 -= i64::from(cost) * MICROS;
+    }
+
+    /// Whether the balance covers a job of `cost`.
+    #[inline]
+    pub(crate) fn covers(self, cost: u32) -> bool {
+        self.0 >= i64::from(cost) * MICROS
     }
 }
 

@@ -3,4 +3,6 @@
 mod account;
 pub mod share;
 
-pub(crate) use account::{Account, LEAP_MAX, Quantum, ROUNDS, Refill, SHIFT_MAX, Turn, micros};
+pub(crate) use account::{
+    Account, LEAP_MAX, Purse, Quantum, ROUNDS, Refill, SHIFT_MAX, Turn, micros,
+};

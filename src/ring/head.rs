@@ -27,11 +27,22 @@ pub(crate) trait Taker<T> {
     /// What a job becomes.
     type Out;
 
+    /// What every job changes or reads. While jobs are taken it is a variable of its own, so that it
+    /// stays in registers: what is behind a reference is loaded anew after each look into a slot,
+    /// which is an Acquire load.
+    type Till;
+
+    /// Opens the till for some jobs; [`Taker::close`] comes after them.
+    fn open(&self) -> Self::Till;
+
+    /// Takes over what has been done with the till.
+    fn close(&mut self, till: Self::Till);
+
     /// Whether a job of `cost` is taken now; if so it is, with [`Taker::make`] next.
-    fn admit(&mut self, cost: u32) -> bool;
+    fn admit(&mut self, till: &mut Self::Till, cost: u32) -> bool;
 
     /// Makes something of a job. Must not panic.
-    fn make(&mut self, cost: u32, stamp: Stamp, payload: T) -> Self::Out;
+    fn make(&mut self, till: &mut Self::Till, cost: u32, stamp: Stamp, payload: T) -> Self::Out;
 }
 
 /// Why no more jobs were taken.
@@ -39,8 +50,8 @@ pub(crate) trait Taker<T> {
 pub(crate) enum Stop {
     /// Nothing more is published: the lane is empty, or its next producer has not finished.
     Nothing,
-    /// The next job was not admitted.
-    Held(Meta),
+    /// The next job, of this cost, was not admitted, or there is no room for what becomes of it.
+    Held(u32),
     /// The next job has an order of its own: see [`Head::sort_out`].
     Ordered,
 }
@@ -97,8 +108,8 @@ impl Head {
             {
                 return Stop::Nothing;
             }
-            if self.take_plain(pool, out, taker) {
-                return Stop::Nothing;
+            if let Some(stop) = self.take_plain(pool, out, taker) {
+                return stop;
             }
             if self.spent {
                 continue;
@@ -163,31 +174,34 @@ impl Head {
 
     /// Takes jobs out of the present block, as long as they are not stamped. Nearly all are not,
     /// so this is the loop that a dispatcher spends its time in: not inlined, so that it has the
-    /// registers for itself. Returns whether the next job of the block is not published.
+    /// registers for itself. `None` when it cannot tell what comes next.
     #[inline(never)]
     fn take_plain<T, K: Taker<T>>(
         &mut self,
         pool: &Pool<T>,
         out: &mut Outbox<K::Out>,
         taker: &mut K,
-    ) -> bool {
+    ) -> Option<Stop> {
         let tag = u32::from(self.tag);
         let slots = pool.block(self.block).slots_from(self.pos);
         let mut passed = Passed { head: self, mask: pool.mask(), slots: 0 };
-        let mut is_unpublished = false;
+        let mut till = taker.open();
+        let mut stop = None;
         out.append_while(slots, |slot, place| {
             let meta = look_into(slot);
             let Some(cost) = meta.plain_cost(tag) else {
-                is_unpublished = meta.tag() != tag;
+                stop = (meta.tag() != tag).then_some(Stop::Nothing);
                 return None;
             };
-            if !taker.admit(cost) {
+            if !taker.admit(&mut till, cost) {
+                stop = Some(Stop::Held(cost));
                 return None;
             }
             passed.slots += 1;
-            Some(place.put(taker.make(cost, Stamp::NONE, take_from(slot))))
+            Some(place.put(taker.make(&mut till, cost, Stamp::NONE, take_from(slot))))
         });
-        is_unpublished
+        taker.close(till);
+        stop
     }
 
     /// Takes the next job of the present block, if it is there and admitted.
@@ -206,14 +220,16 @@ impl Head {
         if meta.is_ordered() {
             return Some(Stop::Ordered);
         }
-        if meta.cost() != TOMBSTONE && (out.room() == 0 || !taker.admit(meta.cost())) {
-            return Some(Stop::Held(meta));
+        let mut till = taker.open();
+        if meta.cost() != TOMBSTONE && (out.room() == 0 || !taker.admit(&mut till, meta.cost())) {
+            return Some(Stop::Held(meta.cost()));
         }
         // Moved on before the payload is, so that no panic can make it be read twice.
         drop(Passed { head: self, mask: pool.mask(), slots: 1 });
         if meta.cost() != TOMBSTONE {
-            out.push(taker.make(meta.cost(), meta.stamp(), take_from(slot)));
+            out.push(taker.make(&mut till, meta.cost(), meta.stamp(), take_from(slot)));
         }
+        taker.close(till);
         None
     }
 

@@ -120,8 +120,10 @@ impl<T> Run<'_, T> {
 impl<T> Drop for Run<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let lent = &self.shared.lent;
-        lent.store(lent.load(Relaxed) + self.made, Relaxed);
+        if self.made > 0 {
+            let lent = &self.shared.lent;
+            lent.store(lent.load(Relaxed) + self.made, Relaxed);
+        }
     }
 }
 
