@@ -18,6 +18,8 @@ use crate::units::{Bands, Nanos, Order};
 /// Every lane of an engine, and what moves jobs through them.
 pub(crate) struct Lanes<T> {
     pub(crate) table: Table,
+    /// The first lane that is not a tenant's first one.
+    pub(super) first_branch: u32,
     pub(crate) pool: Pool<T>,
     pub(crate) rotation: Rotation,
     pub(crate) sleepers: Sleepers,
@@ -119,7 +121,8 @@ impl<T> Lanes<T> {
     ) -> Self {
         let (slots, blocks) = blocks_for(policy.queue_max(), policy.tenants_max());
         let table = Table::starting_at(policy.tenants_max(), start.position, start.names_key);
-        let lanes = table.extra().0 + table.extra().1;
+        let (first_branch, branches) = table.extra();
+        let lanes = first_branch + branches;
         Lanes {
             pool: Pool::new(slots, blocks, seats as u32),
             rotation: Rotation::starting_at(0, policy.tenants_max() as usize, seats, start.round),
@@ -131,6 +134,7 @@ impl<T> Lanes<T> {
             routes: Routes::new(&table, seats),
             branches: Chunks::new(policy.tenants_max().div_ceil(CHUNK_TENANTS) as usize),
             table,
+            first_branch,
             asides: Asides::new(lanes),
             bands: AtomicU64::new(0),
             expired: ExpiredJobs::new(),
@@ -188,7 +192,7 @@ impl<T> Lanes<T> {
     /// Puts a lane whose first job has just been published into the rotation, and wakes a worker.
     #[inline]
     pub(crate) fn activate(&self, lane: u32) {
-        if lane >= self.table.extra().0 {
+        if lane >= self.first_branch {
             return self.activate_branch(lane);
         }
         self.rotation.activate(lane);
@@ -212,7 +216,7 @@ impl<T> Lanes<T> {
 
     /// The rotation that a lane stands in while it is backlogged.
     pub(super) fn rotation_of(&self, lane: u32) -> &Rotation {
-        if lane < self.table.extra().0 {
+        if lane < self.first_branch {
             return &self.rotation;
         }
         self.routes.rotation(self.table.row(lane).class())
@@ -225,7 +229,7 @@ impl<T> Lanes<T> {
 
     /// The class of a lane's jobs.
     pub(super) fn class_of(&self, lane: u32) -> usize {
-        if lane < self.table.extra().0 { 0 } else { self.table.row(lane).class() }
+        if lane < self.first_branch { 0 } else { self.table.row(lane).class() }
     }
 
     /// The tenant's slot, and how many other lanes of the tenant are backlogged, of a lane that is not a

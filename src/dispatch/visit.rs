@@ -27,6 +27,24 @@ pub(super) struct Tally<'a, T> {
 }
 
 impl<T> Spot<'_, T> {
+    /// A tenant with several backlogged lanes splits its quantum between them, and a lane beside its
+    /// tenant's first is told whose it is.
+    #[cold]
+    fn share(&mut self, mut others: u32) {
+        if self.is_branch() {
+            let (owner, kin) = self.lanes.kin(self.row);
+            self.tenant = Tenant::new(owner, self.tenant.generation(), self.tenant.engine());
+            others = kin;
+        }
+        self.profile.quantum = self.profile.quantum.part(others + 1);
+    }
+
+    /// Whether this is not its tenant's first lane.
+    #[inline]
+    fn is_branch(&self) -> bool {
+        self.lane >= self.lanes.first_branch
+    }
+
     /// Begins anew with a tenant that has this lane for the first time.
     #[inline]
     pub(super) fn greet(&self, drain: &mut Drain) {
@@ -50,8 +68,7 @@ pub(super) struct Spot<'a, T> {
     pub(super) lane: u32,
     pub(super) tenant: Tenant,
     pub(super) profile: Profile,
-    pub(super) refill: Refill,
-    pub(super) is_fresh: bool,
+    pub(super) claim: &'a Claim,
     /// The lane has a new tenant, with a balance of its own.
     pub(super) is_new: bool,
     /// The profile's number.
@@ -109,7 +126,7 @@ impl Seat {
         let spot = &self.spot(lanes, right.lane(), claim);
         let visited = spot.row.drained.drain.open(right, |drain| {
             spot.greet(drain);
-            if spot.is_fresh && drain.account.waits_out(spot.refill.round) {
+            if claim.is_fresh() && drain.account.waits_out(claim.refill.round) {
                 return Ok(Place::Over);
             }
             self.begin(spot, drain);
@@ -148,7 +165,7 @@ impl Seat {
     ) -> Place {
         let Spot { lanes, row, .. } = spot;
         if row.tail.deactivate(left.head, &lanes.pool, &mut self.returns) {
-            if spot.lane != spot.tenant.slot() {
+            if spot.is_branch() {
                 lanes.table.row(spot.tenant.slot()).drained.discount_other();
             }
             return Place::Gone;
@@ -163,54 +180,39 @@ impl Seat {
         &mut self,
         lanes: &'a Lanes<T>,
         lane: u32,
-        claim: &Claim,
+        claim: &'a Claim,
     ) -> Spot<'a, T> {
         let row = lanes.table.row(lane);
         let number = row.profile();
-        let mut profile = match self.plan.profiles.get(number as usize) {
-            Some(profile) => *profile,
+        if self.plan.profiles.len() <= number as usize {
             // The tenant was named after this tick's plan was read.
-            None => self.newer_profile(number),
-        };
-        let (generation, is_new, mut others) = row.drained.visit_tenant();
-        let mut owner = lane;
-        if lane >= lanes.table.extra().0 {
-            (owner, others) = lanes.kin(row);
+            self.look_again_at_plan();
         }
-        if others > 0 {
-            // A tenant with several backlogged lanes splits its quantum between them.
-            profile.quantum = profile.quantum.part(others + 1);
+        let profile = self.plan.profiles[number as usize];
+        let (generation, is_new, others) = row.drained.visit_tenant();
+        let tenant = Tenant::new(lane, generation, lanes.number);
+        let mut spot = Spot { lanes, row, lane, tenant, profile, claim, is_new, number };
+        if lane >= lanes.first_branch || others > 0 {
+            spot.share(others);
         }
-        let tenant = Tenant::new(owner, generation, lanes.number);
-        Spot {
-            lanes,
-            row,
-            lane,
-            tenant,
-            profile,
-            refill: claim.refill,
-            is_fresh: claim.is_fresh(),
-            is_new,
-            number,
-        }
+        spot
     }
 
     #[cold]
-    fn newer_profile(&mut self, number: u32) -> Profile {
+    fn look_again_at_plan(&mut self) {
         self.look_at_plan();
-        self.plan.profiles[number as usize]
     }
 
     #[inline]
     fn begin<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain) {
         let mut corrected = spot.row.drained.take_corrections();
-        if spot.lane != spot.tenant.slot() {
+        if spot.is_branch() {
             corrected += spot.lanes.table.row(spot.tenant.slot()).drained.take_corrections();
         }
         if corrected != 0 {
             drain.account.correct(corrected);
         }
-        let mut refill = spot.refill;
+        let mut refill = spot.claim.refill;
         // A replay must notice: what a turn is worth is decided here and nowhere else.
         refill.shift += u32::from(mutant!("dispatch.half_turn"));
         if refill.leap > 1 {
@@ -224,7 +226,7 @@ impl Seat {
     /// a change of tier may have made quanta larger. What has just been given back comes on top.
     #[cold]
     fn leap<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain, corrected: i64) {
-        let Spot { lanes, row, profile, refill, .. } = *spot;
+        let Spot { lanes, row, profile, claim: &Claim { refill, .. }, .. } = *spot;
         let mut plain = drain.account;
         plain.begin(Refill { leap: 1, ..refill }, profile.quantum);
         drain.account.begin(refill, profile.quantum);
@@ -288,23 +290,29 @@ impl Seat {
             drain.account.granted();
         }
         let cost = match next {
-            Next::Nothing => return Self::rest(spot.row, drain, tally),
-            Next::Ordered => return Ok(Place::Ordered),
-            Next::Refused => {
-                drain.account.pause();
-                return Ok(Place::Parked);
-            }
             Next::Costs(cost) => cost,
+            Next::Nothing => return Self::rest(spot.row, drain, tally),
+            other => return Ok(Self::put_off(other, drain)),
         };
         if tally.out.room() == 0 {
             let goes_on = drain.account.covers(cost);
             return Ok(if goes_on { Place::Again } else { Place::Over });
         }
-        let (quantum, shift) = (spot.profile.quantum, spot.refill.shift);
+        let (quantum, shift) = (spot.profile.quantum, spot.claim.refill.shift);
         if let Some(turns) = drain.account.end_short(cost, quantum, shift) {
             findings.needs(turns);
         }
         Ok(Place::Over)
+    }
+
+    /// Where a lane goes whose next job is not for the rotation.
+    #[cold]
+    fn put_off(next: Next, drain: &mut Drain) -> Place {
+        if matches!(next, Next::Ordered) {
+            return Place::Ordered;
+        }
+        drain.account.pause();
+        Place::Parked
     }
 
     /// Grants jobs of one lane while its balance and the tick's allowance last.

@@ -147,7 +147,7 @@ impl Account {
     /// turn, and was not parked in the middle of it.
     #[inline]
     pub(crate) fn waits_out(self, round: u32) -> bool {
-        self.had_turn(round) && !self.has(PAUSED)
+        !self.has(NEW | PAUSED) && self.away(round) == 0
     }
 
     /// The balance, to pay jobs from; [`Account::take_back`] comes after them.
