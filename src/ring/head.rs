@@ -310,14 +310,14 @@ struct Passed<'a> {
     head: &'a mut Head,
     /// The pool's.
     mask: u32,
-    slots: u32,
+    slots: usize,
 }
 
 impl Drop for Passed<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.slots > 0 {
-            self.head.pos = advanced(self.head.pos, self.slots);
+            self.head.pos = advanced(self.head.pos, self.slots as u32);
             self.head.spent = self.head.pos & self.mask == 0;
         }
     }

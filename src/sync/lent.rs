@@ -175,17 +175,26 @@ impl<T> Deref for Loan<T> {
 impl<T> Drop for Loan<T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: as in `deref`; not used after the count below lets go.
+        // SAFETY: as in `deref`.
         let shared = unsafe { &*self.shared };
         if shared.owner.load(Relaxed) == known_thread_number() {
             shared.home.store(shared.home.load(Relaxed) + 1, Relaxed);
-            return;
+        } else {
+            end_elsewhere(self.shared);
         }
-        // ORDERING(lent.return): AcqRel; pairs with lent.orphan and lent.counts.
-        let away = shared.away.fetch_add(1, ord!("lent.return", AcqRel => Relaxed));
-        if away == ORPHANED - 1 {
-            // SAFETY: the lender has gone and this was the last loan it left behind.
-            drop(unsafe { Arc::from_raw(self.shared) });
-        }
+    }
+}
+
+/// Ends a loan on another thread than the lender's. Not inlined, so that the drop of a loan is, wherever
+/// it stands: then the loan need not be in memory.
+#[inline(never)]
+fn end_elsewhere<T>(lent: *const Shared<T>) {
+    // SAFETY: as in `Loan::deref`; not used after the count below lets go.
+    let shared = unsafe { &*lent };
+    // ORDERING(lent.return): AcqRel; pairs with lent.orphan and lent.counts.
+    let away = shared.away.fetch_add(1, ord!("lent.return", AcqRel => Relaxed));
+    if away == ORPHANED - 1 {
+        // SAFETY: the lender has gone and this was the last loan it left behind.
+        drop(unsafe { Arc::from_raw(lent) });
     }
 }
