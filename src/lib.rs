@@ -30,21 +30,23 @@ pub use clock::{Clock, ManualClock};
 #[doc(hidden)]
 pub use engine::testing;
 pub use engine::{
-    Accepted, Batch, BranchStanding, Builder, DrainReport, Engine, Expired, Explanation, Job, Kind,
-    Observer, PanicReport, Refused, Requirement, Returned, Served, SetPolicyError, Standing,
-    StartError, TenantError, Wait, Worker, WorkerError,
+    Accepted, Batch, BranchStanding, Breach, BudgetError, Builder, DrainReport, Engine, Expired,
+    Explanation, Job, Kind, Observer, PanicReport, Refused, Reported, Requirement, Returned,
+    Served, SetPolicyError, Standing, StartError, TenantError, Wait, Worker, WorkerError,
 };
 pub use error::Reason;
 /// Who got what: the arithmetic of fairness reports.
 pub use fair::share as fairness;
-pub use limit::{BudgetError, BudgetTerms, Cap, DimensionTerms, Rate, RateError, Shape, Unit};
+pub use limit::{Cap, Rate, RateError, Shape, Unit};
 pub use policy::{
     Budget, BudgetLimit, KindCost, Limits, Overload, Override, Own, Policy, PolicyBuilder,
     PolicyError, Problem, Quota, Tier,
 };
-pub use stats::{LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
+pub use stats::{
+    BudgetDimensionRow, BudgetRow, LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow,
+};
 pub use tenant::Tenant;
 pub use units::{
-    Band, Bands, BandsError, Capabilities, CapabilitiesError, Cost, CostError, Nanos, Priority,
-    Weight, WeightError,
+    Band, Bands, BandsError, BudgetId, Capabilities, CapabilitiesError, Cost, CostError, Dimension,
+    Nanos, Priority, Weight, WeightError,
 };

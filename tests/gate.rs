@@ -1,6 +1,8 @@
-//! The gate on the public surface: rates, concurrency, priorities, due times, deadlines, and what
+//! The gate on the public surface: rates, concurrency, budgets, priorities, due times, deadlines, and what
 //! `explain` says of them. A manual clock and passive workers; counts, not milliseconds.
 
+#[path = "gate/budget.rs"]
+mod budget;
 #[path = "gate/classes.rs"]
 mod classes;
 #[path = "gate/concurrency.rs"]

@@ -73,6 +73,7 @@ fn is_of(kind: &str, value: &Value) -> bool {
         "number" => value.is_number(),
         "string" => value.is_string(),
         "u32 or null" => value.is_null() || is_of("u32", value),
+        "u64 or null" => value.is_null() || value.is_u64(),
         "string or null" => value.is_null() || value.is_string(),
         "object" | "quantiles" => value.is_object(),
         "array" => value.is_array(),
@@ -101,6 +102,7 @@ fn snapshot_after_everything() -> Value {
     let rate = Rate::strict(5, Unit::Cost, Duration::from_secs(1)).unwrap();
     let policy = Policy::builder().tenants_max(2).queue_max(2).tenant_queue_max("acme", 1);
     let policy = policy.tenant_limits("umbra", Limits::default().rate(rate));
+    let policy = policy.budget_hard("org", "usd", 500);
     let engine =
         Engine::<()>::builder().workers(2).policy(policy.build().unwrap()).build().unwrap();
     let submit = |tenant| engine.submit(tenant, Job::new(()));

@@ -26,7 +26,7 @@ unsafe impl Sync for House {}
 impl House {
     /// Of the `rules` for every tenant, with caps on the tier and the engine.
     fn new(rules: Rules, tier: Option<u32>, engine: Option<u32>, most: u64) -> Arc<House> {
-        let gate = Gate::new(2);
+        let gate = Gate::new(2, std::sync::Arc::default());
         gate.set_caps(engine, [tier].into_iter());
         (0..2).for_each(|slot| gate.tune(slot, &rules));
         let (running, done) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -39,11 +39,11 @@ impl House {
         let answer = entry.open(|state| {
             let mut pass =
                 Pass::new(&self.gate, (slot, slot), (entry, state), &self.rules, Nanos::ZERO);
-            let answer = pass.admit(1).map_err(|denial| {
+            let answer = pass.admit(1, None).map_err(|denial| {
                 let since = pass.waits(&denial);
                 Refused { lane: slot, slot, denial, since }
             });
-            back = pass.close();
+            back = pass.close().back;
             answer
         });
         self.release(back.into_iter());

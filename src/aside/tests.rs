@@ -257,7 +257,7 @@ fn part(subject: &mut impl Lane, ops: &[Op]) -> Result<(), String> {
             Op::Put { jobs: count, band, due, deadline } => {
                 let due = due.map_or(Nanos::ZERO, |offset| at(now, offset));
                 let deadline = deadline.map_or(Nanos::MAX, |offset| at(now, offset));
-                let order = Order { band: band_of(band), due, deadline };
+                let order = Order { due, deadline, ..at_once(band) };
                 for job in jobs..jobs + count {
                     subject.put(order, job);
                     twin.put(order, job);
@@ -380,7 +380,7 @@ fn band_of(number: u8) -> Band {
 }
 
 fn at_once(band: u8) -> Order {
-    Order { band: band_of(band), due: Nanos::ZERO, deadline: Nanos::MAX }
+    Order { band: band_of(band), due: Nanos::ZERO, deadline: Nanos::MAX, extra: Order::NO_EXTRA }
 }
 
 fn due_at(due: u64) -> Order {

@@ -2,6 +2,7 @@
 
 use crate::sync::{Loan, mutant};
 use crate::tenant::Tenant;
+use crate::units::Dimension;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,24 @@ pub(crate) trait Books: Send + Sync {
     fn correct(&self, tenant: Tenant, micros: i64);
 
     /// Takes back what a grant of the tenant held of its limits, as the gate has written it down.
-    fn release(&self, tenant: Tenant, holds: u16);
+    fn release(&self, tenant: Tenant, holds: u16, waited: u32);
+
+    /// What came of a grant that holds something, before it ends.
+    fn note(&self, tenant: Tenant, holds: u16, waited: u32, outcome: Outcome<'_>);
+
+    /// For how long the job of a grant that holds something waited, in the receipt's words.
+    fn waited(&self, tenant: Tenant, holds: u16, waited: u32) -> u32;
+}
+
+/// What came of a grant, as far as it is not what was estimated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome<'a> {
+    /// Its actual cost.
+    Cost(u32),
+    /// What it has spent of dimensions in all.
+    Spent(&'a [(Dimension, u64)]),
+    /// Its job was not begun.
+    Void,
 }
 
 /// What a worker lends to each of its grants; the loans are the grants in flight.
@@ -103,9 +121,22 @@ impl<T> Grant<T> {
     pub fn complete(self) {}
 
     /// Settles the job with its actual cost: the tenant's balance is corrected by the difference
-    /// at its next visit.
+    /// at its next visit, and its budgets count this in place of the cost reserved.
     pub fn settle(self, actual_cost: u32) {
         self.receipt.settle(actual_cost);
+    }
+
+    /// Notes what the job has really spent in all; when the grant ends, the tenant's budgets and those
+    /// that the job named count it in place of what the job was estimated at. A dimension that is not
+    /// named keeps its estimate; one noted again has the later amount. Without budgets nothing happens.
+    pub fn spent(&mut self, amounts: &[(Dimension, u64)]) {
+        self.receipt.spent(amounts);
+    }
+
+    /// Takes the payload of a job that was not begun: nothing was spent.
+    pub(crate) fn take_back(self) -> T {
+        self.receipt.note(Outcome::Void);
+        self.payload
     }
 }
 
@@ -132,6 +163,18 @@ impl Waited {
         Waited(u32::try_from(nanos >> 10).unwrap_or(u32::MAX).min(u32::MAX - 1))
     }
 
+    /// As a number, for whoever keeps it elsewhere.
+    #[inline]
+    pub(crate) fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    /// The reverse of [`Waited::to_bits`].
+    #[inline]
+    pub(crate) fn from_bits(bits: u32) -> Waited {
+        Waited(bits)
+    }
+
     fn get(self) -> Option<Duration> {
         (self.0 != u32::MAX).then(|| Duration::from_nanos(u64::from(self.0) << 10))
     }
@@ -143,6 +186,7 @@ pub struct Receipt {
     tenant: Tenant,
     /// `holds 12 | cost 20`: what the grant holds of limits is the gate's to read; 0 is nothing.
     charge: u32,
+    /// The gate's to read too, when the grant holds something.
     waited: Waited,
     loan: Loan<Ledger>,
 }
@@ -177,14 +221,34 @@ impl Receipt {
     /// As [`Grant::waited`].
     #[inline]
     pub fn waited(&self) -> Option<Duration> {
-        self.waited.get()
+        match self.holds() {
+            0 => self.waited.get(),
+            holds => Waited(self.loan.books.waited(self.tenant, holds, self.waited.0)).get(),
+        }
     }
 
     /// Settles the job as charged.
     pub fn complete(self) {}
 
+    /// As [`Grant::spent`].
+    pub fn spent(&mut self, amounts: &[(Dimension, u64)]) {
+        self.note(Outcome::Spent(amounts));
+    }
+
+    fn holds(&self) -> u16 {
+        (self.charge >> COST_BITS) as u16
+    }
+
+    fn note(&self, outcome: Outcome<'_>) {
+        let holds = self.holds();
+        if holds != 0 {
+            self.loan.books.note(self.tenant, holds, self.waited.0, outcome);
+        }
+    }
+
     /// As [`Grant::settle`].
     pub fn settle(self, actual_cost: u32) {
+        self.note(Outcome::Cost(actual_cost));
         let difference = i64::from(self.cost()) - i64::from(actual_cost);
         if difference != 0 {
             self.loan.books.correct(self.tenant, crate::fair::micros(difference));
@@ -202,15 +266,15 @@ impl std::fmt::Debug for Receipt {
 /// need not be in memory.
 #[cold]
 #[inline(never)]
-fn release(ledger: &Ledger, tenant: Tenant, charge: u32) {
-    ledger.books.release(tenant, (charge >> COST_BITS) as u16);
+fn release(ledger: &Ledger, tenant: Tenant, charge: u32, waited: u32) {
+    ledger.books.release(tenant, (charge >> COST_BITS) as u16, waited);
 }
 
 impl Drop for Receipt {
     #[inline]
     fn drop(&mut self) {
         if self.charge >= 1 << COST_BITS && !mutant!("claim.no_release") {
-            release(&self.loan, self.tenant, self.charge);
+            release(&self.loan, self.tenant, self.charge, self.waited.0);
         }
     }
 }

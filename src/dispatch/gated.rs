@@ -2,10 +2,12 @@
 
 use super::granting::{Granting, Till};
 use super::lanes::Lanes;
-use crate::claim::Grant;
-use crate::gate::{Denial, Held, Parked, Pass, Refused, Rules, Scope};
+use super::plan::Plan;
+use crate::claim::{Grant, Waited};
+use crate::gate::{Closed, Denial, Held, Parked, Pass, Refused, Scope};
 use crate::ring::{Stamp, Taker};
 use crate::units::Nanos;
+use std::sync::Arc;
 
 /// Makes grants of the jobs that a lane's balance covers and the gate lets through.
 pub(super) struct Gated<'a> {
@@ -38,7 +40,7 @@ impl<'a, T> Taker<T> for Gated<'a> {
         if !till.purse.covers(cost) {
             return false;
         }
-        match self.pass.admit(cost) {
+        match self.pass.admit(cost, None) {
             Ok(held) => {
                 self.held = held;
                 till.purse.pay(cost)
@@ -51,7 +53,9 @@ impl<'a, T> Taker<T> for Gated<'a> {
     }
 
     fn make(&mut self, till: &mut Till<'a>, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
-        self.granting.grant(till, (cost, self.held), stamp, payload)
+        let waited = self.granting.waited(stamp).to_bits();
+        let kept = Waited::from_bits(self.pass.keep(self.held, cost, None, waited));
+        self.granting.grant(till, (cost, self.held), kept, payload)
     }
 }
 
@@ -61,7 +65,9 @@ pub(super) struct Errands {
     /// Lanes to park.
     pub(super) refused: Vec<(Refused, u32)>,
     /// Slots that were taken in vain.
-    pub(super) back: Vec<Scope>,
+    back: Vec<Scope>,
+    /// Budgets whose room is to be shared out again, by number.
+    rooms: Vec<u32>,
     /// Lanes to look after, and when.
     alarms: Vec<(u32, Nanos)>,
     /// Lanes that are to join the rotation.
@@ -71,20 +77,27 @@ pub(super) struct Errands {
 impl Errands {
     #[inline]
     pub(super) fn are_none(&self) -> bool {
-        self.refused.is_empty() && self.back.is_empty() && self.alarms.is_empty()
+        self.refused.is_empty()
+            && self.back.is_empty()
+            && self.rooms.is_empty()
+            && self.alarms.is_empty()
     }
 
-    /// Gives slots back, parks the lanes that were refused, by the limits of their profiles, and wakes
-    /// those that are to go.
+    /// Takes over what a visit leaves.
+    pub(super) fn add(&mut self, closed: Closed) {
+        self.back.extend(closed.back);
+        self.rooms.extend(closed.room);
+    }
+
+    /// Gives slots back, parks the lanes that were refused, by the limits of their profiles in `plan`, and
+    /// wakes those that are to go.
     #[cold]
-    pub(super) fn run<T>(&mut self, lanes: &Lanes<T>, rules: &[Rules]) {
-        let mut sooner = false;
+    pub(super) fn run<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) {
         self.back.drain(..).for_each(|scope| lanes.gate.release(scope, &mut self.woken));
-        for (refused, profile) in self.refused.drain(..) {
-            match lanes.gate.park(&refused, &rules[profile as usize]) {
-                Parked::Waits { sooner: is_next } => sooner |= is_next,
-                Parked::Goes => self.woken.push(refused.lane),
-            }
+        let mut sooner = self.park(lanes, plan);
+        for room in self.rooms.drain(..) {
+            let purse = lanes.gate.budgets.purse(room);
+            purse.into_iter().for_each(|purse| lanes.gate.share(&purse, &mut self.woken));
         }
         for (lane, at) in self.alarms.drain(..) {
             sooner |= lanes.gate.arm(lane, at);
@@ -93,6 +106,26 @@ impl Errands {
             lanes.alarm.ring(&lanes.sleepers);
         }
         lanes.wake(&mut self.woken);
+    }
+
+    /// Parks the lanes that were refused; whether one of them waits for the next of all moments.
+    fn park<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {
+        let mut sooner = false;
+        let parks = !self.refused.is_empty();
+        for (refused, profile) in &self.refused {
+            match lanes.gate.park(refused, &plan.rules[*profile as usize]) {
+                Parked::Waits { sooner: is_next } => sooner |= is_next,
+                Parked::Goes => self.woken.push(refused.lane),
+            }
+        }
+        // A swap of the policy takes every lane out of the lot after it has published the new plan. So a lane
+        // that came too late for that sees the new plan here, and goes by it.
+        if parks && !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan) {
+            let late = self.refused.iter().map(|(refused, _)| refused.lane);
+            self.woken.extend(late.filter(|lane| lanes.gate.call_back(*lane)));
+        }
+        self.refused.clear();
+        sooner
     }
 
     /// Has a lane looked after at `at`, unless that is to happen sooner anyway.

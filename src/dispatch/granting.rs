@@ -49,20 +49,25 @@ impl<'a> Granting<'a> {
         self.purse = till.purse;
     }
 
-    /// The grant of a job that holds slots as `holds` says.
+    /// For how long a job has waited, which is noted.
+    #[inline(always)]
+    pub(super) fn waited(&mut self, stamp: Stamp) -> Waited {
+        if stamp.is_some() {
+            time_wait(stamp, self.now, self.tier, self.log)
+        } else {
+            Waited::UNTIMED
+        }
+    }
+
+    /// The grant of a job that holds what `holds` says; `waited` is then the gate's to say.
     #[inline(always)]
     pub(super) fn grant<T>(
         &mut self,
         till: &mut Till<'a>,
         (cost, holds): (u32, Held),
-        stamp: Stamp,
+        waited: Waited,
         payload: T,
     ) -> Grant<T> {
-        let waited = if stamp.is_some() {
-            time_wait(stamp, self.now, self.tier, self.log)
-        } else {
-            Waited::UNTIMED
-        };
         let loan = till.loans.lend();
         Grant::new(payload, Receipt::new(till.tenant, cost, holds.bits(), waited, loan))
     }
@@ -89,7 +94,8 @@ impl<'a, T> Taker<T> for Granting<'a> {
 
     #[inline]
     fn make(&mut self, till: &mut Till<'a>, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
-        self.grant(till, (cost, Held::NOTHING), stamp, payload)
+        let waited = self.waited(stamp);
+        self.grant(till, (cost, Held::NOTHING), waited, payload)
     }
 }
 

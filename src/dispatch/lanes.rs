@@ -4,8 +4,9 @@ use super::expired::ExpiredJobs;
 use super::ordered::Asides;
 use super::plan::Plan;
 use super::routes::{Branch, Branches, Routes};
-use crate::claim::Books;
-use crate::gate::{Gate, Held, Scope};
+use crate::claim::{Books, Outcome};
+use crate::clock::Clock;
+use crate::gate::{Gate, Held, Note, Purse, Scope};
 use crate::park::{Alarm, Crowd, Sleepers};
 use crate::policy::Policy;
 use crate::ring::{BLOCKS_MAX, Pool};
@@ -14,6 +15,7 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Chunks, IS_MODEL, Mutex, Published, full_fence, ord};
 use crate::tenant::{Beside, Row, Table, Tenant};
 use crate::units::{Bands, Nanos, Order};
+use std::sync::Arc;
 
 /// Every lane of an engine, and what moves jobs through them.
 pub(crate) struct Lanes<T> {
@@ -27,6 +29,8 @@ pub(crate) struct Lanes<T> {
     /// Which engine of the process this is; handles carry it.
     pub(crate) number: u16,
     pub(crate) cadence: CachePadded<Cadence>,
+    /// The engine's clock, by which budgets are settled.
+    pub(crate) clock: Clock,
     /// Submitters that wait for room.
     pub(crate) crowd: Crowd,
     pub(crate) gate: Gate,
@@ -120,28 +124,42 @@ impl<T> Lanes<T> {
         start: Start,
     ) -> Self {
         let (slots, blocks) = blocks_for(policy.queue_max(), policy.tenants_max());
-        let table = Table::starting_at(policy.tenants_max(), start.position, start.names_key);
+        let (tenants, plan) = (policy.tenants_max(), Plan::new(policy));
+        let table = Table::starting_at(tenants, start.position, start.names_key);
         let (first_branch, branches) = table.extra();
         let lanes = first_branch + branches;
         Lanes {
             pool: Pool::new(slots, blocks, seats as u32),
-            rotation: Rotation::starting_at(0, policy.tenants_max() as usize, seats, start.round),
+            rotation: Rotation::starting_at(0, tenants as usize, seats, start.round),
             sleepers,
             number,
             cadence: CachePadded::new(Cadence::new(slots - 1)),
             crowd: Crowd::new(),
-            gate: Gate::new(lanes),
+            clock: Clock::monotonic(),
+            gate: Gate::new(lanes, Arc::clone(&plan.budgets)),
             routes: Routes::new(&table, seats),
-            branches: Chunks::new(policy.tenants_max().div_ceil(CHUNK_TENANTS) as usize),
+            branches: Chunks::new(tenants.div_ceil(CHUNK_TENANTS) as usize),
             table,
             first_branch,
             asides: Asides::new(lanes),
             bands: AtomicU64::new(0),
             expired: ExpiredJobs::new(),
             alarm: Alarm::default(),
-            plan: Published::new(Plan::new(policy)),
+            plan: Published::new(plan),
         }
         .tuned()
+    }
+
+    /// With the engine's clock; budgets of the policy begin now.
+    pub(crate) fn timed(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self.adopt_budgets(&self.plan.load());
+        self
+    }
+
+    /// Makes the budgets of `plan` hold: before it is published.
+    pub(crate) fn adopt_budgets(&self, plan: &Plan) {
+        self.gate.budgets.adopt(&plan.budget_terms(), self.clock.now());
     }
 
     fn tuned(self) -> Self {
@@ -340,6 +358,13 @@ impl<T> Lanes<T> {
         self.wake(&mut woken);
     }
 
+    /// Wakes lanes that wait for room in `purses`, as far as there is some.
+    pub(crate) fn share(&self, purses: &[Arc<Purse>]) {
+        let mut woken = Vec::new();
+        purses.iter().for_each(|purse| self.gate.share(purse, &mut woken));
+        self.wake(&mut woken);
+    }
+
     /// Wakes the submitters whose lane has room again.
     #[cold]
     pub(crate) fn admit_waiting(&self) {
@@ -382,8 +407,37 @@ impl<T: Send> Books for Lanes<T> {
         self.table.row(tenant.slot()).drained.correct(tenant.generation(), micros);
     }
 
-    fn release(&self, tenant: Tenant, holds: u16) {
-        Lanes::release(self, Held::from_bits(holds).scopes(tenant.slot()));
+    fn release(&self, tenant: Tenant, holds: u16, waited: u32) {
+        let held = Held::from_bits(holds);
+        if held.is_reserved() {
+            let gaining = self.gate.entry(tenant.slot()).settle(waited, self.clock.now());
+            self.share(&gaining);
+        }
+        Lanes::release(self, held.scopes(tenant.slot()));
+    }
+
+    fn note(&self, tenant: Tenant, holds: u16, waited: u32, outcome: Outcome<'_>) {
+        if !Held::from_bits(holds).is_reserved() {
+            return;
+        }
+        let entry = self.gate.entry(tenant.slot());
+        match outcome {
+            Outcome::Cost(cost) => entry.note(waited, Note::Cost(cost)),
+            Outcome::Void => entry.note(waited, Note::Void),
+            Outcome::Spent(amounts) => {
+                let of_ours = amounts.iter().filter(|(it, _)| it.engine == self.number);
+                let numbers: Vec<_> = of_ours.map(|(it, amount)| (it.number, *amount)).collect();
+                entry.note(waited, Note::Spent(&numbers));
+            }
+        }
+    }
+
+    fn waited(&self, tenant: Tenant, holds: u16, waited: u32) -> u32 {
+        if Held::from_bits(holds).is_reserved() {
+            self.gate.entry(tenant.slot()).waited(waited)
+        } else {
+            waited
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use super::granting::Granting;
 use super::seat::Seat;
 use super::visit::{Next, Place, Spot, Tally};
 use crate::aside::Aside;
-use crate::claim::Grant;
-use crate::gate::{Held, Pass, Refused};
+use crate::claim::{Grant, Waited};
+use crate::gate::{Denial, Extra, Held, Pass, Refused};
 use crate::ring::{Kept, Stamp, behind};
 use crate::rotation::Findings;
 use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned};
@@ -17,6 +17,9 @@ use crate::units::{Band, Nanos, Order};
 const SORTED_MAX: u32 = 4_096;
 /// When a lane is looked at again whose jobs could not all be put in order, or that somebody else held.
 const SOON: Nanos = Nanos(1_000_000);
+/// The order of a job that has none of its own.
+const PLAIN: Order =
+    Order { band: Band::LAST, due: Nanos::ZERO, deadline: Nanos::MAX, extra: Order::NO_EXTRA };
 /// Lanes per chunk of memory.
 const CHUNK_LANES: u32 = if IS_MODEL { 2 } else { 16 };
 
@@ -31,12 +34,16 @@ pub(crate) struct Apart<T> {
     jobs: Aside<Waiting<T>>,
     /// Blocks that those jobs have come from: they count towards the engine-wide bound here too.
     kept: Kept,
+    /// Whether a job may be there that draws on budgets of its own.
+    has_extras: bool,
 }
 
 struct Waiting<T> {
     cost: u32,
     /// Since when the job waits: acceptance, or its due moment.
     since: Stamp,
+    /// What it draws on beside its tenant's budgets.
+    extra: Option<Box<Extra>>,
     payload: T,
 }
 
@@ -55,7 +62,7 @@ impl<T> Asides<T> {
 
 impl<T> Default for Apart<T> {
     fn default() -> Self {
-        Apart { jobs: Aside::new(), kept: Kept::default() }
+        Apart { jobs: Aside::new(), kept: Kept::default(), has_extras: false }
     }
 }
 
@@ -110,15 +117,16 @@ impl Seat {
         now: Nanos,
     ) -> bool {
         drain.head.has_aside = true;
-        let Apart { jobs, kept } = apart;
+        let Apart { jobs, kept, has_extras } = apart;
         jobs.settle(now);
         let lane = (&spot.row.tail, &spot.lanes.pool, kept);
         let taken = drain.head.sort_out(lane, SORTED_MAX, |job| {
-            let plain = Order { band: Band::LAST, due: Nanos::ZERO, deadline: Nanos::MAX };
-            let order = job.order.unwrap_or(plain);
+            let order = job.order.unwrap_or(PLAIN);
+            let extra = spot.lanes.gate.budgets.take(order.extra);
+            *has_extras |= extra.is_some();
             let is_due = order.due == Nanos::ZERO;
             let since = if is_due { job.stamp } else { Stamp::at(order.due.0) };
-            jobs.put(order, Waiting { cost: job.cost, since, payload: job.payload });
+            jobs.put(order, Waiting { cost: job.cost, since, extra, payload: job.payload });
         });
         taken < SORTED_MAX
     }
@@ -148,7 +156,7 @@ impl Seat {
         apart: &mut Apart<T>,
         tally: &mut Tally<'_, T>,
     ) -> Next {
-        let is_limited = self.holds_to_limits(spot);
+        let is_limited = self.holds_to_limits(spot) || (apart.has_extras && !self.hands_back);
         let whose = (spot.tenant, &spot.profile);
         let books = (&self.ledger, &mut self.log);
         let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
@@ -161,18 +169,18 @@ impl Seat {
             let rules = &self.plan.rules[spot.number as usize];
             entry.open(|state| {
                 let mut pass = Pass::new(gate, (spot.lane, slot), (entry, state), rules, tally.now);
-                let next = take_in_order(&mut apart.jobs, tally.out, &mut granting, |cost| {
-                    pass.admit(cost).map_err(|denial| {
-                        let since = pass.waits(&denial);
-                        let refused = Refused { lane: spot.lane, slot, denial, since };
-                        errands.refused.push((refused, spot.number));
-                    })
-                });
-                errands.back.extend(pass.close());
+                let (jobs, out) = (&mut apart.jobs, &mut *tally.out);
+                let (next, denial) = take_in_order(jobs, out, &mut granting, Some(&mut pass));
+                if let Some(denial) = denial {
+                    let since = pass.waits(&denial);
+                    let refused = Refused { lane: spot.lane, slot, denial, since };
+                    errands.refused.push((refused, spot.number));
+                }
+                errands.add(pass.close());
                 next
             })
         } else {
-            take_in_order(&mut apart.jobs, tally.out, &mut granting, |_| Ok(Held::NOTHING))
+            take_in_order(&mut apart.jobs, tally.out, &mut granting, None).0
         };
         tally.cost += drain.account.take_back(granting.purse);
         next
@@ -187,7 +195,8 @@ impl Seat {
         gone: (u32, u64),
         (is_sorted, now): (bool, Nanos),
     ) {
-        let Apart { jobs, kept } = apart;
+        let Apart { jobs, kept, has_extras } = apart;
+        *has_extras &= !jobs.is_empty();
         spot.lanes.pool.give_kept(&mut self.returns, kept, jobs.len());
         // Jobs set aside count as waiting: they keep their places in the depth.
         let head = behind(drain.head.position(), jobs.len() as u32);
@@ -223,7 +232,8 @@ fn hand_back<T>(
         let Some(job) = jobs.take_any() else { break };
         till.purse.draw(job.cost);
         let charge = (job.cost, Held::NOTHING);
-        out.push(granting.grant(&mut till, charge, job.since, job.payload));
+        let waited = granting.waited(job.since);
+        out.push(granting.grant(&mut till, charge, waited, job.payload));
     }
     granting.close_till(till);
     if jobs.is_empty() { Next::Nothing } else { Next::Costs(0) }
@@ -235,20 +245,31 @@ fn take_in_order<T>(
     jobs: &mut Aside<Waiting<T>>,
     out: &mut Outbox<Grant<T>>,
     granting: &mut Granting<'_>,
-    mut admit: impl FnMut(u32) -> Result<Held, ()>,
-) -> Next {
+    mut pass: Option<&mut Pass<'_>>,
+) -> (Next, Option<Denial>) {
     let mut till = granting.open_till();
-    let next = loop {
-        let Some(job) = jobs.peek() else { break Next::Nothing };
+    let ended = loop {
+        let Some(job) = jobs.peek() else { break (Next::Nothing, None) };
         let cost = job.cost;
         if out.room() == 0 || !till.purse.covers(cost) {
-            break Next::Costs(cost);
+            break (Next::Costs(cost), None);
         }
-        let Ok(held) = admit(cost) else { break Next::Refused };
+        let admitted = match &mut pass {
+            Some(pass) => pass.admit(cost, job.extra.as_deref()),
+            None => Ok(Held::NOTHING),
+        };
+        let held = match admitted {
+            Ok(held) => held,
+            Err(denial) => break (Next::Refused, Some(denial)),
+        };
         till.purse.pay(cost);
         let job = jobs.take().expect("it was there to be seen");
-        out.push(granting.grant(&mut till, (cost, held), job.since, job.payload));
+        let mut waited = granting.waited(job.since);
+        if let Some(pass) = &mut pass {
+            waited = Waited::from_bits(pass.keep(held, cost, job.extra, waited.to_bits()));
+        }
+        out.push(granting.grant(&mut till, (cost, held), waited, job.payload));
     };
     granting.close_till(till);
-    next
+    ended
 }

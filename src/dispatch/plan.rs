@@ -1,12 +1,13 @@
 //! The policy as the dispatcher reads it: profiles by number.
 
 use crate::fair::Quantum;
-use crate::gate::{Rules, TIERS_MAX};
-use crate::limit::Unit;
+use crate::gate::{Budgets, Dimensions, Draw, Rules, TIERS_MAX};
+use crate::limit::{BudgetTerms, DimensionTerms, Unit};
 use crate::policy::{KindCost, Overload, Policy, Quota};
 use crate::tenant::Terms;
 use crate::units::Nanos;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// One (tier, override) pair. Its number never changes while the engine lives.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) rules: Vec<Rules>,
     /// Profile of (tier, overridden tenant or none).
     numbers: HashMap<(u32, Option<String>), u32>,
+    /// Every budget the engine has known, by name. The same for all its plans.
+    pub(crate) budgets: Arc<Budgets>,
     /// Kind names by number. Never shrinks.
     pub(crate) kinds: Vec<String>,
     /// The smallest quantum of any tier, in cost units: how fine rounds may get.
@@ -54,6 +57,7 @@ impl Plan {
             profiles: Vec::new(),
             rules: Vec::new(),
             numbers: HashMap::new(),
+            budgets: Arc::default(),
             kinds: Vec::new(),
             smallest_quantum: 1.0,
         };
@@ -132,6 +136,7 @@ impl Plan {
             min: quota.minimum(capacity),
             tier: counts_tier.then_some(tier),
             engine: capacity.is_some(),
+            budgets: self.draws(&quota.budgets),
             max_wait: quota.max_wait.map_or(Nanos::MAX, Nanos::from_duration),
             overload: match quota.overload {
                 Overload::Reject => None,
@@ -139,6 +144,43 @@ impl Plan {
             },
             jitter: Nanos::from_duration(self.policy.jitter()),
         }
+    }
+
+    /// The named budgets, by number.
+    fn draws(&self, names: &[String]) -> Arc<[Draw]> {
+        let mut draws: Vec<Draw> = names.iter().map(|name| self.draw(name)).collect();
+        draws.sort_by_key(|draw| draw.purse.number());
+        draws.dedup_by_key(|draw| draw.purse.number());
+        draws.into()
+    }
+
+    /// What drawing on a budget comes to.
+    pub(crate) fn draw(&self, name: &str) -> Draw {
+        let limits = self.policy.budget(name).map_or(&[][..], |budget| budget.limits());
+        let with_cost = limits.iter().any(|limit| limit.dimension == Dimensions::COST_NAME);
+        Draw { purse: self.budgets.ensure(name), with_cost }
+    }
+
+    /// The limits of every budget of the policy, by name.
+    pub(crate) fn budget_terms(&self) -> HashMap<String, BudgetTerms> {
+        let budgets = self.policy.budgets().map(|budget| {
+            let dimensions = budget.limits().iter().map(|limit| DimensionTerms {
+                name: limit.dimension.as_str().into(),
+                soft: limit.soft,
+                hard: limit.hard,
+            });
+            let every = budget.reset().map(Nanos::from_duration);
+            (budget.name().to_owned(), BudgetTerms { dimensions: dimensions.collect(), every })
+        });
+        budgets.collect()
+    }
+
+    /// The most cost units that one job may draw on its tenant's budgets.
+    fn cost_room(&self, rules: &Rules) -> u64 {
+        let budgets = rules.budgets.iter().filter_map(|draw| self.policy.budget(draw.purse.name()));
+        let limits = budgets.flat_map(|budget| budget.limits());
+        let of_cost = limits.filter(|limit| limit.dimension == Dimensions::COST_NAME);
+        of_cost.filter_map(|limit| limit.hard).min().unwrap_or(u64::MAX)
     }
 
     /// The limit of each tier's grants in flight, by number.
@@ -179,11 +221,11 @@ impl Plan {
     pub(crate) fn terms_of(&self, profile: u32) -> Terms {
         let rules = &self.rules[profile as usize];
         let by_cost = rules.rate.filter(|rate| rate.unit() == Unit::Cost);
-        let cost_max = by_cost.and_then(|rate| u32::try_from(rate.widest()).ok());
+        let widest = by_cost.map_or(u64::MAX, |rate| rate.widest()).min(self.cost_room(rules));
         Terms {
             profile,
             bound: self.profiles[profile as usize].bound,
-            cost_max: cost_max.unwrap_or(u32::MAX),
+            cost_max: u32::try_from(widest).unwrap_or(u32::MAX),
             max_wait: rules.max_wait,
         }
     }

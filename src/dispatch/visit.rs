@@ -362,7 +362,7 @@ impl Seat {
                     .refused
                     .push((Refused { lane: spot.lane, slot, denial, since }, spot.number));
             }
-            errands.back.extend(gated.pass.close());
+            errands.add(gated.pass.close());
             if denial.is_some() { Next::Refused } else { Next::of(stop) }
         })
     }

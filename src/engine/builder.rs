@@ -188,10 +188,11 @@ impl<T: Send + 'static> Builder<T> {
         let (sleepers, beds) = dormitory(workers + SPARE_DESKS);
         // Engines are numbered, so that a handle of one is refused by another.
         let number = next_serial() as u16;
+        let clock = self.clock.unwrap_or_else(Clock::monotonic);
         let lanes =
             Lanes::starting_at(self.policy, workers + SPARE_DESKS, sleepers, number, self.start)
-                .observed(self.observer.is_some());
-        let clock = self.clock.unwrap_or_else(Clock::monotonic);
+                .observed(self.observer.is_some())
+                .timed(clock.clone());
         let hooks =
             Hooks { observer: self.observer, panic: self.panic_hook, expiry: self.expiry_hook };
         Ok(Shared::new(Arc::new(lanes), clock, hooks, beds))

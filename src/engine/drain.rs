@@ -177,7 +177,7 @@ impl<T: Send + 'static> Shared<T> {
 
 fn give_back<T>(grant: Grant<T>) -> Returned<T> {
     let (tenant, cost) = (grant.tenant(), grant.cost());
-    Returned { tenant, job: Job::new(grant.into_payload()).cost(cost) }
+    Returned { tenant, job: Job::new(grant.take_back()).cost(cost) }
 }
 
 impl<T: Send + 'static> Owner<T> {

@@ -4,7 +4,7 @@ use super::Engine;
 use super::shared::Shared;
 use crate::dispatch::Plan;
 use crate::error::Reason;
-use crate::gate::{Denial, Rules, Until, foresee};
+use crate::gate::{BudgetPart, Denial, Gate, Rules, Until, foresee};
 use crate::limit::{Rate, Shape, Unit};
 use crate::tenant::{Row, Tenant};
 use crate::units::Nanos;
@@ -67,10 +67,14 @@ pub struct Wait {
     /// The moment that ends the wait, on the engine's clock, where it is known: another may be ahead
     /// then, and the lane takes its turn. `None` for what ends with a grant or a change of policy.
     pub eligible_at: Option<Nanos>,
-    /// How much of the limit is used.
+    /// How much of the limit is used; for `too_wide`, what the job would use.
     pub used: u64,
     /// The limit.
     pub limit: u64,
+    /// The budget whose limit it is.
+    pub budget: Option<String>,
+    /// The dimension of that budget; `None` when the budget cannot be evaluated.
+    pub dimension: Option<String>,
     /// The same as a sentence for an operator, such as `rate limit 10/10 jobs per 60 s window`.
     pub detail: String,
 }
@@ -122,7 +126,7 @@ impl<T: Send + 'static> Shared<T> {
         let row = self.lanes.table.row(lane);
         let depth = row.progress().1;
         let standing = match self.lanes.gate.place(lane) {
-            Some(place) => Standing::Waiting(wait(&place.denial, place.since, rules)),
+            Some(place) => Standing::Waiting(self.wait(&place.denial, place.since, rules)),
             None if depth > 0 && self.lanes.lacks_worker(lane) => {
                 Standing::Waiting(self.no_worker(rules))
             }
@@ -136,15 +140,17 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     fn no_worker(&self, rules: &Rules) -> Wait {
-        let denial = Denial { reason: Reason::NoCapableWorker, until: Until::Change, used: (0, 0) };
-        wait(&denial, self.clock.now(), rules)
+        let (reason, until) = (Reason::NoCapableWorker, Until::Change);
+        let denial = Denial { reason, until, used: (0, 0), budget: None };
+        self.wait(&denial, self.clock.now(), rules)
     }
 
     fn not_due(&self, lane: u32, rules: &Rules) -> Wait {
         let now = self.clock.now();
         let (since, due) = self.lanes.gate.entry(lane).rest(now);
         let until = Until::Moment(due);
-        wait(&Denial { reason: Reason::NotDue, until, used: (0, 0) }, since, rules)
+        let denial = Denial { reason: Reason::NotDue, until, used: (0, 0), budget: None };
+        self.wait(&denial, since, rules)
     }
 
     fn foresee(&self, tenant: Tenant, rules: &Rules) -> Option<Wait> {
@@ -153,7 +159,24 @@ impl<T: Send + 'static> Shared<T> {
         }
         let now = self.clock.now();
         let denial = foresee(&self.lanes.gate, tenant.slot(), rules, 1, now).err()?;
-        Some(wait(&denial, now, rules))
+        Some(self.wait(&denial, now, rules))
+    }
+
+    fn wait(&self, denial: &Denial, since: Nanos, rules: &Rules) -> Wait {
+        let eligible_at = match denial.until {
+            Until::Moment(moment) => Some(moment),
+            Until::Budget(lack) => Some(lack.reset).filter(|reset| *reset < Nanos::MAX),
+            Until::Slot(_) | Until::Change => None,
+        };
+        let (used, limit) = denial.used;
+        let (gate, now) = (&self.lanes.gate, self.clock.now());
+        let named = denial.budget.and_then(|part| Named::of(part, gate, now));
+        let detail = Detail { denial, rate: rules.rate, named };
+        let text = detail.to_string();
+        let (budget, dimension) = detail.named.map(|it| (it.budget, it.dimension)).unzip();
+        let dimension = dimension.flatten();
+        let reason = denial.reason;
+        Wait { reason, since, eligible_at, used, limit, budget, dimension, detail: text }
     }
 
     fn rounds(&self, depth: u32, row: &Row, plan: &Plan) -> u32 {
@@ -164,25 +187,36 @@ impl<T: Send + 'static> Shared<T> {
     }
 }
 
-fn wait(denial: &Denial, since: Nanos, rules: &Rules) -> Wait {
-    let eligible_at = match denial.until {
-        Until::Moment(moment) => Some(moment),
-        Until::Slot(_) | Until::Change => None,
-    };
-    let (used, limit) = denial.used;
-    let detail = Detail { denial, rate: rules.rate }.to_string();
-    Wait { reason: denial.reason, since, eligible_at, used, limit, detail }
+/// A budget's limit by name.
+struct Named {
+    budget: String,
+    dimension: Option<String>,
+    /// How long it is until the reset.
+    resets_in: Option<Nanos>,
+}
+
+impl Named {
+    fn of(part: BudgetPart, gate: &Gate, now: Nanos) -> Option<Named> {
+        let purse = gate.budgets.purse(part.budget)?;
+        let (dimension, reset) = part.place.and_then(|place| purse.dimension(place)).unzip();
+        let resets_in = reset.flatten().map(|at| at.since(now));
+        Some(Named { budget: purse.name().to_owned(), dimension, resets_in })
+    }
 }
 
 /// A denial in words.
 struct Detail<'a> {
     denial: &'a Denial,
     rate: Option<Rate>,
+    named: Option<Named>,
 }
 
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (used, limit) = self.denial.used;
+        if let Some(named) = &self.named {
+            return named.write(f, self.denial);
+        }
         match self.denial.reason {
             Reason::Rate => {
                 write!(f, "rate limit {used}/{limit}")?;
@@ -202,6 +236,28 @@ impl fmt::Display for Detail<'_> {
             Reason::NoCapableWorker => f.write_str("no live worker has what the jobs require"),
             Reason::NotDue => f.write_str("no job is due"),
             other => f.write_str(other.code()),
+        }
+    }
+}
+
+impl Named {
+    /// `budget org: tokens 1000/1000, resets in 60 s`.
+    fn write(&self, f: &mut fmt::Formatter<'_>, denial: &Denial) -> fmt::Result {
+        let (used, limit) = denial.used;
+        let Some(dimension) = &self.dimension else {
+            return write!(f, "budget {}: it cannot be evaluated", self.budget);
+        };
+        if denial.reason == Reason::TooWide {
+            let budget = &self.budget;
+            return write!(
+                f,
+                "too wide: {used} is more than budget {budget} has: {dimension} {limit}"
+            );
+        }
+        write!(f, "budget {}: {dimension} {used}/{limit}, ", self.budget)?;
+        match self.resets_in {
+            Some(time) => write!(f, "resets in {} s", time.as_duration().as_secs_f64()),
+            None => f.write_str("no reset"),
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::require::Requirement;
 use crate::error::Reason;
 use crate::tenant::Tenant;
-use crate::units::{Bands, Nanos, Order, Priority};
+use crate::units::{Bands, BudgetId, Dimension, Nanos, Order, Priority};
 use std::fmt;
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ pub struct Job<T> {
     pub(super) order: Wishes,
 }
 
-/// When a job is to go, beside first come, first served.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// When a job is to go, beside first come, first served, and what it spends.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Wishes {
     /// Whether there are any.
     pub(super) any: bool,
@@ -33,6 +33,15 @@ pub(super) struct Wishes {
     pub(super) set: u32,
     /// The engine that the requirement is good for.
     pub(super) set_engine: u16,
+    pub(super) spends: Option<Box<Spends>>,
+}
+
+/// What a job may spend beside its cost, and from which budgets beside its tenant's.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Spends {
+    pub(super) budgets: Vec<BudgetId>,
+    /// No dimension twice.
+    pub(super) amounts: Vec<(Dimension, u64)>,
 }
 
 impl Wishes {
@@ -45,6 +54,7 @@ impl Wishes {
         max_wait: Nanos::MAX,
         set: 0,
         set_engine: 0,
+        spends: None,
     };
 
     /// The order they come to for a job that is submitted at `now` to a tenant whose jobs wait for at
@@ -56,7 +66,12 @@ impl Wishes {
         });
         let due = if due <= now { Nanos::ZERO } else { due };
         let deadline = now.max(due).after(self.max_wait.min(max_wait)).min(self.deadline);
-        Order { band: bands.band(self.priority), due, deadline }
+        Order { band: bands.band(self.priority), due, deadline, extra: Order::NO_EXTRA }
+    }
+
+    fn spends(&mut self) -> &mut Spends {
+        self.any = true;
+        self.spends.get_or_insert_default()
     }
 }
 
@@ -146,6 +161,29 @@ impl<T> Job<T> {
         self
     }
 
+    /// Says what the job may spend of a dimension of its budgets; amounts of one dimension add up. It is
+    /// reserved when the job is granted, and what is really spent
+    /// ([`Grant::spent`](crate::Grant::spent)) counts when the grant ends. Without limits on the dimension it is
+    /// only counted. For the dimension `cost` it stands in place of the job's cost. At most 16 dimensions;
+    /// checked when the job is submitted.
+    #[must_use]
+    pub fn spend(mut self, dimension: Dimension, amount: u64) -> Self {
+        let amounts = &mut self.order.spends().amounts;
+        match amounts.iter_mut().find(|(known, _)| *known == dimension) {
+            Some((_, sum)) => *sum = sum.saturating_add(amount),
+            None => amounts.push((dimension, amount)),
+        }
+        self
+    }
+
+    /// Lets the job draw on one more budget beside its tenant's: at most 16; checked when the job is
+    /// submitted. While the policy in force does not have it, the job waits.
+    #[must_use]
+    pub fn budget(mut self, budget: BudgetId) -> Self {
+        self.order.spends().budgets.push(budget);
+        self
+    }
+
     /// What is to be done.
     pub fn payload(&self) -> &T {
         &self.payload
@@ -195,12 +233,14 @@ pub struct Refused<T> {
     pub(super) job: Job<T>,
     pub(super) reason: Reason,
     /// For a full queue: jobs queued and the bound. For an invalid cost: the cost, and 0; for an
-    /// invalid kind 0 and [`FOREIGN_KIND`].
+    /// invalid kind 0 and [`FOREIGN_KIND`]; for budgets that cannot be 0 and [`BAD_SPENDS`].
     pub(super) detail: (u64, u64),
 }
 
 /// Marks a refusal for the job's kind.
 pub(super) const FOREIGN_KIND: u64 = u64::MAX;
+/// Marks a refusal for the job's budgets or dimensions.
+pub(super) const BAD_SPENDS: u64 = u64::MAX - 1;
 
 impl<T> Refused<T> {
     pub(super) fn new(job: Job<T>, reason: Reason, detail: (u64, u64)) -> Self {
@@ -241,11 +281,14 @@ impl<T> fmt::Display for Refused<T> {
             Reason::Invalid if limit == FOREIGN_KIND => {
                 f.write_str("invalid: the kind or requirement belongs to another engine")
             }
+            Reason::Invalid if limit == BAD_SPENDS => f.write_str(
+                "invalid: a budget or a dimension belongs to another engine, or there are more than 16",
+            ),
             Reason::Invalid => write!(f, "invalid: cost {current} is outside 1..=1000000"),
             Reason::TooWide => {
                 write!(
                     f,
-                    "too wide: cost {current} is more than the tenant's rate ever lets go at once, {limit}"
+                    "too wide: {current} is more than the {limit} that a limit ever lets go at once"
                 )
             }
             Reason::TooManyClasses => {

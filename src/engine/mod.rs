@@ -1,5 +1,6 @@
 //! What users hold: the builder, the engine's handle, workers, drain.
 
+mod budget;
 mod builder;
 mod drain;
 mod explain;
@@ -15,6 +16,7 @@ mod threads;
 mod timekeeper;
 mod worker;
 
+pub use budget::{Breach, BudgetError, Reported};
 pub use builder::{Builder, StartError};
 pub use drain::{DrainReport, Returned};
 pub use explain::{BranchStanding, Explanation, Standing, Wait};

@@ -3,8 +3,11 @@
 use super::shared::Shared;
 use crate::dispatch::Plan;
 use crate::error::Reason;
-use crate::gate::Scope;
-use crate::stats::{Delays, Kind, LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
+use crate::gate::{PurseView, Scope};
+use crate::stats::{
+    BudgetDimensionRow, BudgetRow, Delays, Kind, LimitsRow, Quantiles, Snapshot, TenantRow,
+    TierRow, WorkerRow,
+};
 use crate::sync::atomic::Ordering::Relaxed;
 use std::collections::BTreeMap;
 
@@ -35,6 +38,7 @@ impl<T: Send + 'static> Shared<T> {
             queue_max: self.lanes.pool.slots_max(),
             timed_every: self.lanes.cadence.stamped_every(),
             limits: self.limits_row(&plan),
+            budgets: self.budget_rows(),
             tiers: self.tier_rows(&plan),
             workers: self.worker_rows(),
             tenant_rows,
@@ -53,6 +57,12 @@ impl<T: Send + 'static> Shared<T> {
             minima_waiting: census.urgent,
             minima_served: census.minima_served,
         }
+    }
+
+    fn budget_rows(&self) -> Vec<BudgetRow> {
+        let (purses, now) = (self.lanes.gate.budgets.all(), self.clock.now());
+        let in_force = purses.iter().filter(|purse| purse.is_in_force());
+        in_force.map(|purse| budget_row(purse.view(now))).collect()
     }
 
     fn refusals(&self) -> BTreeMap<Reason, u64> {
@@ -133,6 +143,29 @@ impl<T: Send + 'static> Shared<T> {
             }
         });
         rows.collect()
+    }
+}
+
+fn budget_row(view: PurseView) -> BudgetRow {
+    let dimensions = view.uses.into_iter().map(|(dimension, it)| BudgetDimensionRow {
+        dimension,
+        soft: it.soft,
+        hard: it.hard,
+        used: it.used,
+        reserved: it.reserved,
+        debt: it.debt,
+        hits: it.hits,
+        hard_breaches: it.hard_breaches,
+        soft_breaches: it.soft_breaches,
+    });
+    let last_breach_ns = view.last_breach.as_ref().map(|(_, at)| at.0);
+    BudgetRow {
+        budget: view.name,
+        resets: view.resets,
+        resets_at_ns: view.next_reset.map(|at| at.0),
+        last_breach: view.last_breach.map(|(dimension, _)| dimension),
+        last_breach_ns,
+        dimensions: dimensions.collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::job::{Accepted, Job, Refused};
 use super::shared::Shared;
 use crate::dispatch::{Branch, Branches, Lanes};
 use crate::error::Reason;
+use crate::gate::Extra;
 use crate::ring::{Door, ReserveError, Stamp};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::tenant::{Row, Tenant};
@@ -49,9 +50,10 @@ impl<T: Send + 'static> Shared<T> {
         job: Job<T>,
         cost: u32,
         (now, order): (Nanos, Order),
+        mut extra: Option<Box<Extra>>,
     ) -> Result<Accepted, Refused<T>> {
         let mut job = Some(job);
-        let mut attempt = || self.try_branch(tenant, &mut job, cost, (now, order));
+        let mut attempt = || self.try_branch(tenant, (&mut job, &mut extra), cost, (now, order));
         let mut placed = attempt();
         if matches!(placed, Err(NoPlace::TooManyClasses)) {
             // Classes and lanes go when somebody needs them.
@@ -81,9 +83,9 @@ impl<T: Send + 'static> Shared<T> {
     fn try_branch(
         &self,
         tenant: Tenant,
-        job: &mut Option<Job<T>>,
+        (job, extra): (&mut Option<Job<T>>, &mut Option<Box<Extra>>),
         cost: u32,
-        (now, order): (Nanos, Order),
+        (now, mut order): (Nanos, Order),
     ) -> Result<(u32, Accepted), NoPlace> {
         let lanes = &*self.lanes;
         let set = job.as_ref().map_or(0, |job| job.order.set);
@@ -93,6 +95,9 @@ impl<T: Send + 'static> Shared<T> {
             let ticket = row.tail.reserve(&lanes.pool, own_door(row)).map_err(NoPlace::Reserve)?;
             let place = ticket.position() | (at as u32 + 1) << BRANCH_SHIFT;
             let activates = ticket.activates;
+            if let Some(extra) = extra.take() {
+                order.extra = lanes.gate.budgets.keep(extra);
+            }
             let payload = job.take().expect("offered once").payload;
             ticket.publish_ordered(&lanes.pool, (cost, Stamp::at(now.0)), order, payload);
             Ok((lane, Accepted { tenant, place }, activates))

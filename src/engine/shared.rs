@@ -329,6 +329,7 @@ impl<T: Send + 'static> Shared<T> {
             moved.push((tenant.slot, plan.ensure_terms(tier, &name)));
         }
         self.lanes.tune(&plan);
+        self.lanes.adopt_budgets(&plan);
         self.lanes.plan.store(plan);
         let plan = self.lanes.plan.load();
         for (slot, terms) in moved {

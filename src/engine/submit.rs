@@ -245,15 +245,21 @@ impl<T: Send + 'static> Shared<T> {
         }
         let now = self.clock.now();
         let max_wait = Nanos(row.max_wait.load(Relaxed));
-        let order = job.order.order(now, max_wait, lanes.bands());
+        let mut order = job.order.order(now, max_wait, lanes.bands());
         if order.deadline <= now {
             return Err(self.refuse(job, Some((row, cost)), Reason::Deadline, (0, 0)));
         }
+        let extra = match self.extra(&job.order, row.profile(), cost) {
+            Ok(extra) => extra,
+            Err((reason, detail)) => {
+                return Err(self.refuse(job, Some((row, cost)), reason, detail));
+            }
+        };
         if job.order.set != 0 {
             if job.order.set_engine != lanes.number {
                 return Err(self.refuse(job, None, Reason::Invalid, (0, FOREIGN_KIND)));
             }
-            let done = self.submit_to_branch(tenant, job, cost, (now, order));
+            let done = self.submit_to_branch(tenant, job, cost, (now, order), extra);
             return match done {
                 Err(refused) if by_rule && waits(refused.reason) => {
                     self.overloaded(tenant, refused)
@@ -265,6 +271,9 @@ impl<T: Send + 'static> Shared<T> {
             Ok(ticket) => ticket,
             Err(error) => return self.no_room(tenant, (job, error), (cost, by_rule)),
         };
+        if let Some(extra) = extra {
+            order.extra = lanes.gate.budgets.keep(extra);
+        }
         let (place, activates) = (ticket.position(), ticket.activates);
         ticket.publish_ordered(&lanes.pool, (cost, Stamp::at(now.0)), order, job.payload);
         if activates {

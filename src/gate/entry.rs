@@ -1,6 +1,8 @@
 //! What is known of one limited tenant.
 
 use super::Scope;
+use super::budgets::Reservation;
+use super::slab::Slab;
 use super::slots::Slots;
 use crate::error::Reason;
 use crate::limit::{Meter, Rate};
@@ -13,7 +15,7 @@ use crate::units::Nanos;
 pub(crate) struct Entry {
     /// Grants in flight.
     pub(super) slots: Slots,
-    /// A slot handed to the parked lane for its next visit; see [`code`]. Changed by RMW only. The
+    /// What is handed to the parked lane for its next visit; see [`code`] and [`ROOM`]. Changed by RMW only. The
     /// lane's way back into the rotation carries it from one to the other.
     handed: AtomicU64,
     /// When the lane's jobs are looked after next, `u64::MAX` for never. Stored under the lot's lock.
@@ -36,7 +38,22 @@ pub(crate) struct State {
     pub(super) meter: Meter,
     /// What the tenant has waited for since when, without a grant in between.
     pub(super) waiting: Option<(Reason, Nanos)>,
+    /// What grants in flight have reserved in budgets. A receipt has the number.
+    pub(super) reservations: Slab<Reservation>,
 }
+
+/// What a lane was given while it was parked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Handed {
+    Nothing,
+    /// A slot, which has been taken.
+    Slot(Scope),
+    /// The sight of room in the budget of this number; others may wait for what is left of it.
+    Room(u32),
+}
+
+/// Marks the number of a budget.
+const ROOM: u64 = 1 << 63;
 
 /// `0` for none, then the tenant's own, the engine's, and the tiers'.
 const fn code(scope: Scope) -> u64 {
@@ -81,7 +98,7 @@ impl Entry {
             // A tenant's lanes may have drainers at the same time.
             if self.generation.load(Relaxed) != u32::from(generation) {
                 self.expired.store(0, Relaxed);
-                *state = State::new();
+                (state.meter, state.waiting) = (Meter::new(), None);
                 self.generation.store(generation.into(), Relaxed);
             }
         });
@@ -92,17 +109,23 @@ impl Entry {
         self.handed.swap(code(scope), Relaxed);
     }
 
-    /// The slot handed over since the last visit.
+    /// Tells the tenant's parked lane that a budget has room for its job.
+    pub(super) fn hand_room(&self, budget: u32) {
+        self.handed.swap(ROOM | u64::from(budget), Relaxed);
+    }
+
+    /// What has been handed over since the last visit.
     #[inline]
-    pub(super) fn take_handed(&self, slot: u32) -> Option<Scope> {
+    pub(super) fn take_handed(&self, slot: u32) -> Handed {
         if self.handed.load(Relaxed) == 0 {
-            return None;
+            return Handed::Nothing;
         }
         match self.handed.swap(0, Relaxed) {
-            0 => None,
-            1 => Some(Scope::Tenant(slot)),
-            2 => Some(Scope::Engine),
-            tier => Some(Scope::Tier((tier - 3) as u32)),
+            0 => Handed::Nothing,
+            1 => Handed::Slot(Scope::Tenant(slot)),
+            2 => Handed::Slot(Scope::Engine),
+            room if room & ROOM != 0 => Handed::Room(room as u32),
+            tier => Handed::Slot(Scope::Tier((tier - 3) as u32)),
         }
     }
 
@@ -161,7 +184,7 @@ impl Entry {
 
 impl State {
     fn new() -> Self {
-        State { meter: Meter::new(), waiting: None }
+        State { meter: Meter::new(), waiting: None, reservations: Slab::new() }
     }
 
     /// Since when the tenant has waited for `reason`, which it does at `now`.

@@ -1,6 +1,6 @@
 //! Where parked lanes wait, and what brings them back.
 
-use super::{Denial, Scope, Until};
+use super::{Denial, Lack, Scope, Until};
 use crate::error::Reason;
 use crate::units::Nanos;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,8 @@ pub(super) struct Lot {
     alarms: BTreeSet<(Nanos, u32)>,
     /// Lanes that wait for a slot.
     queues: BTreeMap<Scope, Queue>,
+    /// Lanes that wait for room in a budget: by budget, place, need, since when, and number.
+    rooms: BTreeMap<(u32, u32, u64, Nanos, u64), u32>,
     /// Lanes parked so far.
     next: u64,
     /// The same by reason, in the order of [`Reason::ALL`].
@@ -45,6 +47,10 @@ impl Place {
     fn rank(&self) -> Rank {
         (!self.is_urgent, self.since, self.number)
     }
+
+    fn room(&self, lack: &Lack) -> (u32, u32, u64, Nanos, u64) {
+        (lack.budget, lack.place, lack.need, self.since, self.number)
+    }
 }
 
 impl Lot {
@@ -54,6 +60,7 @@ impl Lot {
             timers: BTreeMap::new(),
             alarms: BTreeSet::new(),
             queues: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             next: 0,
             parks: [0; Reason::ALL.len()],
             minima_served: 0,
@@ -76,6 +83,12 @@ impl Lot {
             Until::Slot(scope) => {
                 self.queues.entry(scope).or_default().0.insert(place.rank(), lane);
             }
+            Until::Budget(lack) => {
+                self.rooms.insert(place.room(&lack), lane);
+                if lack.reset < Nanos::MAX {
+                    self.timers.insert((lack.reset, number), lane);
+                }
+            }
             Until::Change => {}
         }
         let before = self.places.insert(lane, place);
@@ -95,9 +108,29 @@ impl Lot {
                     }
                 }
             }
+            Until::Budget(lack) => {
+                self.rooms.remove(&place.room(&lack));
+                self.timers.remove(&(lack.reset, place.number));
+            }
             Until::Change => {}
         }
         Some(place)
+    }
+
+    /// The lane that needs least of a budget's dimension and may have it from `room`, and how much that is.
+    pub(super) fn frugal(&self, budget: u32, place: u32, room: u64) -> Option<(u32, u64)> {
+        let from = (budget, place, 0, Nanos::ZERO, 0);
+        let (key, lane) = self.rooms.range(from..).next()?;
+        let (its_budget, its_place, need, ..) = *key;
+        let fits = (its_budget, its_place) == (budget, place) && need <= room;
+        fits.then_some((*lane, need))
+    }
+
+    /// Whether lanes wait for room in a budget.
+    pub(super) fn awaits(&self, budget: u32) -> bool {
+        let all =
+            (budget, 0, 0, Nanos::ZERO, 0)..=(budget, u32::MAX, u64::MAX, Nanos::MAX, u64::MAX);
+        self.rooms.range(all).next().is_some()
     }
 
     /// The lane that the next slot of `scope` is for.

@@ -1,14 +1,19 @@
 #![doc = include_str!("README.md")]
 
+mod budgets;
 mod entry;
 mod lot;
 mod pass;
+mod purse;
 mod rules;
+mod slab;
 mod slots;
 
+pub(crate) use budgets::{Budgets, Dimensions, Draw, Extra, Note};
 pub(crate) use entry::Entry;
 pub(crate) use lot::{Census, Place};
-pub(crate) use pass::{Pass, foresee};
+pub(crate) use pass::{Closed, Pass, foresee, too_wide};
+pub(crate) use purse::{Purse, PurseView};
 pub(crate) use rules::{Held, Rules};
 
 use crate::error::Reason;
@@ -17,6 +22,7 @@ use crate::sync::{Chunks, IS_MODEL, Mutex};
 use crate::units::Nanos;
 use lot::Lot;
 use slots::Slots;
+use std::sync::Arc;
 
 /// Entries per chunk of memory.
 const CHUNK_ENTRIES: u32 = if IS_MODEL { 2 } else { 16 };
@@ -30,6 +36,8 @@ pub(crate) struct Gate {
     engine: Slots,
     tiers: Box<[Slots]>,
     lot: Mutex<Lot>,
+    /// Budgets by name; whoever makes plans has the same.
+    pub(crate) budgets: Arc<Budgets>,
     /// The next moment that something is to be done at, `u64::MAX` for none. Stored under the lot's lock.
     next_at: AtomicU64,
     /// Sum of the guaranteed minima of all tenants known. Stored under the lot's lock.
@@ -51,6 +59,32 @@ pub(crate) struct Denial {
     pub(crate) until: Until,
     /// What is used of the limit, and the limit.
     pub(crate) used: (u64, u64),
+    /// The budget that the limit is of, if it is one's.
+    pub(crate) budget: Option<BudgetPart>,
+}
+
+/// A budget and one of its dimensions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct BudgetPart {
+    /// Its number.
+    pub(crate) budget: u32,
+    /// The dimension's place in it; `None` when the budget cannot be evaluated.
+    pub(crate) place: Option<u32>,
+}
+
+/// Room that a budget does not have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lack {
+    /// Its number.
+    pub(crate) budget: u32,
+    /// The dimension's place in it.
+    pub(crate) place: u32,
+    /// How much room there would have to be.
+    pub(crate) need: u64,
+    /// How often the budget had gained room.
+    pub(crate) gains: u64,
+    /// When it is reset; [`Nanos::MAX`] for never.
+    pub(crate) reset: Nanos,
 }
 
 /// What a parked lane waits for.
@@ -60,6 +94,8 @@ pub(crate) enum Until {
     Moment(Nanos),
     /// The end of a grant.
     Slot(Scope),
+    /// Room in a budget, or its reset.
+    Budget(Lack),
     /// A change of policy.
     Change,
 }
@@ -96,8 +132,9 @@ pub(crate) enum Parked {
 
 impl Gate {
     /// A gate for `tenants` tenants, with no limits yet.
-    pub(crate) fn new(tenants: u32) -> Self {
+    pub(crate) fn new(tenants: u32, budgets: Arc<Budgets>) -> Self {
         Gate {
+            budgets,
             entries: Chunks::new(tenants.div_ceil(CHUNK_ENTRIES) as usize),
             engine: Slots::unbounded(),
             tiers: (0..TIERS_MAX).map(|_| Slots::unbounded()).collect(),
@@ -152,6 +189,13 @@ impl Gate {
                     }
                 }
                 Until::Moment(moment) => *moment = moment.after(put_off(rules.jitter, number)),
+                Until::Budget(lack) => {
+                    let purse = self.budgets.purse(lack.budget);
+                    if purse.is_some_and(|purse| !purse.await_room(lack.gains)) {
+                        return Parked::Goes;
+                    }
+                    lack.reset = lack.reset.after(put_off(rules.jitter, number));
+                }
                 Until::Change => {}
             }
             let is_urgent = denial.until == Until::Slot(Scope::Engine)
@@ -194,6 +238,26 @@ impl Gate {
             woken.push(lane);
         }
         slots.unqueue();
+    }
+
+    /// Hands out what room a budget has to as many lanes as it is enough for (T-F17): those that need least
+    /// first, and of equal ones who has waited longest. Each of them has this called again once it has used
+    /// the room, or found that it needs something else.
+    #[cold]
+    pub(crate) fn share(&self, purse: &Purse, woken: &mut Vec<u32>) {
+        self.change(|lot| {
+            purse.share(|rooms| {
+                for (place, mut room) in rooms.enumerate() {
+                    while let Some((lane, need)) = lot.frugal(purse.number(), place as u32, room) {
+                        room -= need;
+                        lot.remove(lane);
+                        self.entry(lane).hand_room(purse.number());
+                        woken.push(lane);
+                    }
+                }
+                lot.awaits(purse.number())
+            });
+        });
     }
 
     /// The next moment that something is to be done at; [`Nanos::MAX`] for none.

@@ -1,12 +1,15 @@
 //! The one decision.
 
-use super::entry::State;
+use super::budgets::{Draws, Note, Outcome, Reservation};
+use super::entry::{Handed, State};
+use super::purse::{Purse, Spending};
 use super::rules::{Held, Rules};
-use super::{Denial, Entry, Gate, Scope, Until};
+use super::{Denial, Entry, Extra, Gate, Scope, Until};
 use crate::error::Reason;
 use crate::limit::Rate;
 use crate::sync::mutant;
 use crate::units::Nanos;
+use std::sync::Arc;
 
 /// A tenant's jobs at the gate, during one visit.
 pub(crate) struct Pass<'a> {
@@ -18,8 +21,17 @@ pub(crate) struct Pass<'a> {
     now: Nanos,
     /// A slot that was taken for this visit and is not used yet.
     handed: Option<Scope>,
-    /// Slots taken in vain.
-    back: Vec<Scope>,
+    /// What is to be done after the visit.
+    closed: Closed,
+}
+
+/// What a visit leaves to be done once the lane is nobody's.
+#[derive(Default)]
+pub(crate) struct Closed {
+    /// Slots taken in vain: each goes back with [`Gate::release`].
+    pub(crate) back: Vec<Scope>,
+    /// A budget whose room is to be shared out again, with [`Gate::share`].
+    pub(crate) room: Option<u32>,
 }
 
 impl<'a> Pass<'a> {
@@ -31,13 +43,43 @@ impl<'a> Pass<'a> {
         rules: &'a Rules,
         now: Nanos,
     ) -> Self {
-        let handed = gate.entry(lane).take_handed(slot);
-        Pass { gate, entry, state, rules, slot, now, handed, back: Vec::new() }
+        let mut closed = Closed::default();
+        let handed = match gate.entry(lane).take_handed(slot) {
+            Handed::Nothing => None,
+            Handed::Slot(scope) => Some(scope),
+            Handed::Room(budget) => {
+                closed.room = Some(budget);
+                None
+            }
+        };
+        Pass { gate, entry, state, rules, slot, now, handed, closed }
     }
 
     /// Decides whether a job of `cost` may go now. If so, all its limits are charged; if not, none.
     #[inline]
-    pub(crate) fn admit(&mut self, cost: u32) -> Result<Held, Denial> {
+    pub(crate) fn admit(&mut self, cost: u32, extra: Option<&Extra>) -> Result<Held, Denial> {
+        if self.rules.budgets.is_empty() && extra.is_none() {
+            return self.admit_unbudgeted(cost);
+        }
+        let rules = self.rules;
+        let spending = spending(cost, extra);
+        self.draw(Draws::new(&rules.budgets, extra), spending, cost).map(Held::reserved)
+    }
+
+    /// Asks one budget after the other, and at last all other limits, while the budgets are locked: only then
+    /// everything is reserved.
+    fn draw(
+        &mut self,
+        mut draws: Draws<'_>,
+        spending: Spending<'_>,
+        cost: u32,
+    ) -> Result<Held, Denial> {
+        let Some(draw) = draws.next() else { return self.admit_unbudgeted(cost) };
+        let now = self.now;
+        draw.purse.admit((draw.with_cost, spending), now, || self.draw(draws, spending, cost))
+    }
+
+    fn admit_unbudgeted(&mut self, cost: u32) -> Result<Held, Denial> {
         if let Some(rate) = &self.rules.rate {
             check_rate(self.state, rate, cost, self.now)?;
         }
@@ -49,15 +91,33 @@ impl<'a> Pass<'a> {
         Ok(held)
     }
 
+    /// Writes down what a grant that holds `held` has reserved. Returns what its receipt is to carry in place
+    /// of `waited`, for how long the job has waited.
+    #[inline]
+    pub(crate) fn keep(
+        &mut self,
+        held: Held,
+        cost: u32,
+        extra: Option<Box<Extra>>,
+        waited: u32,
+    ) -> u32 {
+        if !held.is_reserved() {
+            return waited;
+        }
+        let draws = Arc::clone(&self.rules.budgets);
+        let outcome = Outcome::default();
+        self.state.reservations.add(Reservation { draws, extra, cost, waited, outcome })
+    }
+
     /// Since when the tenant has waited for what `denial` says.
     pub(crate) fn waits(&mut self, denial: &Denial) -> Nanos {
         self.state.wait(denial.reason, self.now)
     }
 
-    /// Ends the visit; the slots that were not used after all go back, each with [`Gate::release`].
-    pub(crate) fn close(mut self) -> Vec<Scope> {
-        self.back.extend(self.handed);
-        self.back
+    /// Ends the visit.
+    pub(crate) fn close(mut self) -> Closed {
+        self.closed.back.extend(self.handed);
+        self.closed
     }
 
     fn take_slots(&mut self) -> Result<Held, Denial> {
@@ -65,7 +125,7 @@ impl<'a> Pass<'a> {
         for scope in self.rules.scopes(self.slot) {
             if !self.take(scope) {
                 if !mutant!("gate.no_rollback") {
-                    self.back.extend(held.scopes(self.slot));
+                    self.closed.back.extend(held.scopes(self.slot));
                 }
                 return Err(no_slot(self.gate, scope));
             }
@@ -87,16 +147,28 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// Whether a job is more than one of its budgets ever allows: the amount and the limit.
+pub(crate) fn too_wide(rules: &Rules, cost: u32, extra: &Extra) -> Option<(u64, u64)> {
+    let mut draws = Draws::new(&rules.budgets, Some(extra));
+    draws.find_map(|draw| draw.purse.too_wide(draw.with_cost, spending(cost, Some(extra))))
+}
+
+/// What a job may spend.
+fn spending(cost: u32, extra: Option<&Extra>) -> Spending<'_> {
+    Spending { cost: cost.into(), named: extra.map_or(&[], |extra| &extra.named) }
+}
+
 fn check_rate(state: &mut State, rate: &Rate, cost: u32, now: Nanos) -> Result<(), Denial> {
     let amount = rate.amount(cost);
     if amount > rate.widest() {
         let used = (amount, rate.widest());
-        return Err(Denial { reason: Reason::TooWide, until: Until::Change, used });
+        return Err(Denial { reason: Reason::TooWide, until: Until::Change, used, budget: None });
     }
     state.meter.check(rate, amount, now).map_err(|refusal| Denial {
         reason: Reason::Rate,
         until: Until::Moment(refusal.retry_at),
         used: (refusal.current, refusal.limit),
+        budget: None,
     })
 }
 
@@ -108,6 +180,9 @@ pub(crate) fn foresee(
     cost: u32,
     now: Nanos,
 ) -> Result<(), Denial> {
+    for draw in Draws::new(&rules.budgets, None) {
+        draw.purse.foresee((draw.with_cost, spending(cost, None)), now)?;
+    }
     if let Some(rate) = &rules.rate {
         gate.entry(slot).open(|state| check_rate(state, rate, cost, now))?;
     }
@@ -124,5 +199,30 @@ fn no_slot(gate: &Gate, scope: Scope) -> Denial {
         Scope::Tier(_) => Reason::TierConcurrency,
         Scope::Engine => Reason::EngineConcurrency,
     };
-    Denial { reason, until: Until::Slot(scope), used: (slots.used().into(), cap.into()) }
+    let used = (slots.used().into(), cap.into());
+    Denial { reason, until: Until::Slot(scope), used, budget: None }
+}
+
+impl Entry {
+    /// Takes down what came of the grant with the reservation `number`.
+    pub(crate) fn note(&self, number: u32, note: Note<'_>) {
+        self.open(|state| {
+            if let Some(reservation) = state.reservations.get_mut(number) {
+                reservation.note(note);
+            }
+        });
+    }
+
+    /// For how long the job of the grant with the reservation `number` waited, as it was written down.
+    pub(crate) fn waited(&self, number: u32) -> u32 {
+        self.open(|state| {
+            state.reservations.get_mut(number).map_or(u32::MAX, |reservation| reservation.waited)
+        })
+    }
+
+    /// Settles the reservation `number`, and returns the budgets that have room for others now.
+    pub(crate) fn settle(&self, number: u32, now: Nanos) -> Vec<Arc<Purse>> {
+        let reservation = self.open(|state| state.reservations.take(number));
+        reservation.map_or_else(Vec::new, |reservation| reservation.settle(now))
+    }
 }

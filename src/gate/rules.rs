@@ -1,8 +1,9 @@
 //! A tenant's limits as a visit reads them, and what a grant holds of them.
 
-use super::Scope;
+use super::{Draw, Scope};
 use crate::limit::Rate;
 use crate::units::Nanos;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What holds for one tenant, resolved from engine, tier and override.
@@ -17,6 +18,8 @@ pub(crate) struct Rules {
     pub(crate) tier: Option<u32>,
     /// Whether the engine's are.
     pub(crate) engine: bool,
+    /// The budgets that every job draws on, by number.
+    pub(crate) budgets: Arc<[Draw]>,
     /// The longest a job may wait; [`Nanos::MAX`] without a limit.
     pub(crate) max_wait: Nanos,
     /// For how long a submission waits for room.
@@ -33,6 +36,7 @@ impl Default for Rules {
             min: 0,
             tier: None,
             engine: false,
+            budgets: Arc::default(),
             max_wait: Nanos::MAX,
             overload: None,
             jitter: Nanos::ZERO,
@@ -53,6 +57,7 @@ impl Rules {
             && self.min == 0
             && self.tier.is_none()
             && !self.engine
+            && self.budgets.is_empty()
     }
 
     /// The scopes in which a grant of the tenant in `slot` takes a slot, innermost first. The
@@ -65,13 +70,15 @@ impl Rules {
     }
 }
 
-/// The slots that a grant holds: `tier + 1 10 | engine 1 | tenant 1`.
+/// What a grant holds: `tier + 1 9 | reserved 1 | engine 1 | tenant 1`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Held(u16);
 
 const TENANT: u16 = 1;
 const ENGINE: u16 = 2;
-const TIER_SHIFT: u32 = 2;
+/// There is a reservation for it with the tenant's state.
+const RESERVED: u16 = 4;
+const TIER_SHIFT: u32 = 3;
 
 impl Held {
     /// How many bits there are.
@@ -99,6 +106,16 @@ impl Held {
         }
     }
 
+    /// With a reservation in budgets.
+    pub(crate) const fn reserved(self) -> Held {
+        Held(self.0 | RESERVED)
+    }
+
+    /// Whether there is a reservation in budgets.
+    pub(crate) const fn is_reserved(self) -> bool {
+        self.0 & RESERVED != 0
+    }
+
     /// The slots held by a grant of the tenant in `slot`, innermost last.
     pub(crate) fn scopes(self, slot: u32) -> impl Iterator<Item = Scope> {
         let tier = self.0 >> TIER_SHIFT;
@@ -117,7 +134,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_grant_gives_back_what_it_holds(
-            slot: u32, engine: bool, tenant: bool,
+            slot: u32, engine: bool, tenant: bool, reserved: bool,
             tier in prop::option::of(0..Held::TIERS_MAX as u32),
         ) {
             let all = [
@@ -125,7 +142,9 @@ mod tests {
                 tier.map(Scope::Tier),
                 tenant.then_some(Scope::Tenant(slot)),
             ];
-            let held = all.iter().flatten().fold(Held::NOTHING, |held, scope| held.with(*scope));
+            let nothing = if reserved { Held::NOTHING.reserved() } else { Held::NOTHING };
+            let held = all.iter().flatten().fold(nothing, |held, scope| held.with(*scope));
+            prop_assert_eq!(held.is_reserved(), reserved);
             prop_assert!(u32::from(held.bits()) < 1 << Held::BITS);
             let back: Vec<_> = Held::from_bits(held.bits()).scopes(slot).collect();
             prop_assert_eq!(back, all.into_iter().flatten().collect::<Vec<_>>());

@@ -45,6 +45,8 @@ struct Dimension {
     reserved: u64,
     /// Reports and settlements that passed the hard limit, and the soft one.
     breaches: Breaches,
+    /// Grants that it stood in the way of.
+    hits: u64,
 }
 
 /// How often the limits of a dimension were passed, ever.
@@ -73,6 +75,8 @@ pub(crate) struct Use<'a> {
     pub(crate) hard: Option<u64>,
     /// How often they were passed.
     pub(crate) breaches: Breaches,
+    /// How often the hard limit stood in the way of a grant.
+    pub(crate) hits: u64,
 }
 
 /// What is spent and reserved of a named budget.
@@ -129,15 +133,15 @@ impl Budget {
         for dimension in &mut self.dimensions {
             (dimension.soft, dimension.hard) = (None, None);
         }
-        for limits in terms.dimensions() {
-            let index = self.find(limits.name()).unwrap_or_else(|| self.add(limits.name()));
+        for limits in &terms.dimensions {
+            let index = self.find(&limits.name).unwrap_or_else(|| self.add(&limits.name));
             let dimension = &mut self.dimensions[index];
-            (dimension.soft, dimension.hard) = (limits.soft(), limits.hard());
+            (dimension.soft, dimension.hard) = (limits.soft, limits.hard);
         }
         if self.every.is_none() {
             self.anchor = self.seen;
         }
-        self.every = terms.every();
+        self.every = terms.every;
         self.step();
     }
 
@@ -161,6 +165,17 @@ impl Budget {
             (wanted > limit).then_some(Breach { dimension: index, current, limit })
         });
         breach.map_or(Ok(()), Err)
+    }
+
+    /// Counts that a grant was kept back by the dimension at `index`.
+    pub(crate) fn count_hit(&mut self, index: usize) {
+        self.dimensions[index].hits += 1;
+    }
+
+    /// What may still be granted of the dimension at `index`.
+    pub(crate) fn room(&self, index: usize) -> u64 {
+        let dimension = &self.dimensions[index];
+        dimension.hard.map_or(u64::MAX, |hard| hard.saturating_sub(dimension.held()))
     }
 
     /// Holds `amounts` for a grant that [`check`](Budget::check) has let pass.
@@ -269,6 +284,7 @@ impl Budget {
             soft: dimension.soft,
             hard: dimension.hard,
             breaches: dimension.breaches,
+            hits: dimension.hits,
         })
     }
 

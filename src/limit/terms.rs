@@ -164,133 +164,24 @@ impl Cap {
     }
 }
 
-/// What a budget holds of one dimension, such as `total_cost`.
+/// Limits of one dimension of a budget.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DimensionTerms {
-    name: Box<str>,
-    soft: Option<u64>,
-    hard: Option<u64>,
+pub(crate) struct DimensionTerms {
+    pub(crate) name: Box<str>,
+    /// Spending above this gives advice.
+    pub(crate) soft: Option<u64>,
+    /// Spending up to this is allowed.
+    pub(crate) hard: Option<u64>,
 }
 
-/// A named budget: limits on what is spent in all, by dimension, until a reset.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BudgetTerms {
-    name: Box<str>,
-    dimensions: Vec<DimensionTerms>,
-    every: Option<Nanos>,
-}
-
-/// Why a budget cannot be.
-#[non_exhaustive]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BudgetError {
-    /// A name is empty or longer than 64 bytes.
-    Name,
-    /// The soft limit is at or above the hard one, so that its advice would never come.
-    Soft,
-    /// There are more than 16 dimensions, or two of one name.
-    Dimensions,
-    /// The time between resets is outside 1 s to 366 days.
-    Every,
-}
-
-impl DimensionTerms {
-    /// Limits of the dimension `name`, in whatever unit it is counted in. As in many policies, 0 is no limit.
-    ///
-    /// # Errors
-    /// [`BudgetError::Name`], or [`BudgetError::Soft`].
-    pub fn new(name: &str, soft: u64, hard: u64) -> Result<DimensionTerms, BudgetError> {
-        if hard != 0 && soft >= hard {
-            return Err(BudgetError::Soft);
-        }
-        let limit = |value: u64| (value != 0).then_some(value);
-        Ok(DimensionTerms { name: named(name)?, soft: limit(soft), hard: limit(hard) })
-    }
-
-    /// The dimension's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Spending above this gives advice; `None` for no such limit.
-    #[must_use]
-    pub const fn soft(&self) -> Option<u64> {
-        self.soft
-    }
-
-    /// Spending up to this is allowed; `None` for no such limit.
-    #[must_use]
-    pub const fn hard(&self) -> Option<u64> {
-        self.hard
-    }
-}
-
-impl BudgetTerms {
-    /// The most dimensions that a budget may limit.
-    pub const DIMENSIONS_MAX: usize = 16;
-    /// The shortest time between resets.
-    pub const EVERY_MIN: Duration = Duration::from_secs(1);
-    /// The longest time between resets.
-    pub const EVERY_MAX: Duration = Rate::PER_MAX;
-
-    /// A budget with these limits, reset every so often, or never.
-    ///
-    /// # Errors
-    /// [`BudgetError`] when a name or a value is out of range.
-    pub fn new(
-        name: &str,
-        dimensions: Vec<DimensionTerms>,
-        every: Option<Duration>,
-    ) -> Result<BudgetTerms, BudgetError> {
-        let twice = |(index, dimension): (usize, &DimensionTerms)| {
-            dimensions[..index].iter().any(|earlier| earlier.name == dimension.name)
-        };
-        if dimensions.len() > Self::DIMENSIONS_MAX || dimensions.iter().enumerate().any(twice) {
-            return Err(BudgetError::Dimensions);
-        }
-        if every.is_some_and(|every| !(Self::EVERY_MIN..=Self::EVERY_MAX).contains(&every)) {
-            return Err(BudgetError::Every);
-        }
-        Ok(BudgetTerms { name: named(name)?, dimensions, every: every.map(Nanos::from_duration) })
-    }
-
-    /// The budget's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// What is limited, and how.
-    #[must_use]
-    pub fn dimensions(&self) -> &[DimensionTerms] {
-        &self.dimensions
-    }
-
+/// Limits on what is spent in all, by dimension, until a reset. The policy has checked them.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct BudgetTerms {
+    /// What is limited, and how; no name twice.
+    pub(crate) dimensions: Vec<DimensionTerms>,
     /// The time between resets, if there are any.
-    #[must_use]
-    pub const fn every(&self) -> Option<Nanos> {
-        self.every
-    }
+    pub(crate) every: Option<Nanos>,
 }
-
-/// A name of 1 to 64 bytes.
-fn named(name: &str) -> Result<Box<str>, BudgetError> {
-    if (1..=64).contains(&name.len()) { Ok(name.into()) } else { Err(BudgetError::Name) }
-}
-
-impl fmt::Display for BudgetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BudgetError::Name => "a name has 1 to 64 bytes",
-            BudgetError::Soft => "a soft limit is below the hard limit",
-            BudgetError::Dimensions => "a budget has at most 16 dimensions, each with its own name",
-            BudgetError::Every => "the time between resets is outside 1 s to 366 days",
-        })
-    }
-}
-
-impl std::error::Error for BudgetError {}
 
 #[cfg(all(test, not(fairlane_loom)))]
 mod tests {
@@ -316,27 +207,5 @@ mod tests {
         assert_eq!(Cap::Percent(50).grants(Some(0)), Some(0));
         assert_eq!(Cap::Percent(50).grants(None), None);
         assert_eq!(Cap::Grants(9).grants(Some(7)), Some(9));
-    }
-
-    #[test]
-    fn a_budget_out_of_range_does_not_exist() {
-        let dimension = |soft, hard| DimensionTerms::new("total_cost", soft, hard);
-        assert_eq!(dimension(10, 10), Err(BudgetError::Soft));
-        assert_eq!(DimensionTerms::new("", 0, 1), Err(BudgetError::Name));
-        assert_eq!(DimensionTerms::new(&"x".repeat(65), 0, 1), Err(BudgetError::Name));
-        let one = dimension(0, 10).unwrap();
-        let twice = BudgetTerms::new("org", vec![one.clone(), one.clone()], None);
-        assert_eq!(twice, Err(BudgetError::Dimensions));
-        let often = BudgetTerms::new("org", vec![one], Some(Duration::from_millis(999)));
-        assert_eq!(often, Err(BudgetError::Every));
-    }
-
-    #[test]
-    fn a_limit_of_nothing_is_no_limit() {
-        // limit 0 = unlimited.
-        let terms = DimensionTerms::new("total_tokens", 0, 0).unwrap();
-        assert_eq!((terms.soft(), terms.hard()), (None, None));
-        let advice = DimensionTerms::new("total_tokens", 5, 0).unwrap();
-        assert_eq!((advice.soft(), advice.hard()), (Some(5), None));
     }
 }

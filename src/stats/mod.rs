@@ -7,4 +7,6 @@ mod snapshot;
 
 pub(crate) use counters::SeatCounters;
 pub(crate) use delays::{DelayLog, Delays, Kind};
-pub use snapshot::{LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow};
+pub use snapshot::{
+    BudgetDimensionRow, BudgetRow, LimitsRow, Quantiles, Snapshot, TenantRow, TierRow, WorkerRow,
+};

@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub timed_every: u32,
     /// What limits come to.
     pub limits: LimitsRow,
+    /// One row per budget of the policy, in the order in which the engine came to know them.
+    pub budgets: Vec<BudgetRow>,
     /// One row per tier of the policies so far.
     pub tiers: Vec<TierRow>,
     /// One row per worker.
@@ -70,6 +72,50 @@ pub struct LimitsRow {
     pub minima_waiting: u64,
     /// Slots that went to such lanes since the start.
     pub minima_served: u64,
+}
+
+/// What stands in one budget.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct BudgetRow {
+    /// Its name.
+    pub budget: String,
+    /// Times it has begun anew.
+    pub resets: u64,
+    /// When it begins anew next, on the engine's clock, if ever.
+    pub resets_at_ns: Option<u64>,
+    /// The dimension of the last hard breach since the last reset: a report or a settlement above the limit.
+    pub last_breach: Option<String>,
+    /// When that was.
+    pub last_breach_ns: Option<u64>,
+    /// What it counts: limited dimensions first, then others in the order in which they were spent.
+    pub dimensions: Vec<BudgetDimensionRow>,
+}
+
+/// One dimension of a budget, in its own unit.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct BudgetDimensionRow {
+    /// Its name.
+    pub dimension: String,
+    /// Spending above this is advice.
+    pub soft: Option<u64>,
+    /// At this much nothing more is granted.
+    pub hard: Option<u64>,
+    /// Counted since the last reset.
+    pub used: u64,
+    /// Held for grants in flight.
+    pub reserved: u64,
+    /// Really spent above the hard limit.
+    pub debt: u64,
+    /// Times the hard limit kept a job back.
+    pub hits: u64,
+    /// Reports and settlements above the hard limit.
+    pub hard_breaches: u64,
+    /// The same of the soft limit.
+    pub soft_breaches: u64,
 }
 
 /// Delays of the jobs of one tier.

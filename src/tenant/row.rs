@@ -44,7 +44,7 @@ pub(crate) struct Terms {
     pub(crate) profile: u32,
     /// Most jobs that may wait.
     pub(crate) bound: u32,
-    /// The dearest job that its rate ever lets go.
+    /// The dearest job that its limits ever let go.
     pub(crate) cost_max: u32,
     /// The longest a job may wait; [`Nanos::MAX`] without a limit.
     pub(crate) max_wait: Nanos,

@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod cost;
+mod handles;
 mod nanos;
 mod order;
 mod priority;
@@ -11,6 +12,7 @@ mod weight;
 
 pub use capabilities::{Capabilities, CapabilitiesError};
 pub use cost::{Cost, CostError};
+pub use handles::{BudgetId, Dimension};
 pub use nanos::Nanos;
 pub(crate) use order::Order;
 pub use priority::{Band, Bands, BandsError, Priority};

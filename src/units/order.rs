@@ -8,4 +8,11 @@ pub(crate) struct Order {
     pub(crate) due: Nanos,
     /// From when on it may not go any more; [`Nanos::MAX`] for never.
     pub(crate) deadline: Nanos,
+    /// Where what it draws on beside its tenant's budgets is kept, or [`Order::NO_EXTRA`].
+    pub(crate) extra: u32,
+}
+
+impl Order {
+    /// It draws on nothing else.
+    pub(crate) const NO_EXTRA: u32 = u32::MAX;
 }

@@ -6,19 +6,24 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 24 * 3_600 * SECOND;
 
-/// Limits by dimension, soft and hard, and the seconds between resets.
+/// Limits by dimension, soft and hard, 0 for none, and the seconds between resets.
 fn terms(limits: &[(u64, u64)], every: Option<u64>) -> BudgetTerms {
     let names = ["total_cost", "total_tokens", "total_input_tokens"];
+    let limit = |amount: u64| (amount > 0).then_some(amount);
     let dimensions = names.iter().zip(limits);
-    let dimensions = dimensions
-        .map(|(name, &(soft, hard))| DimensionTerms::new(name, soft, hard).unwrap())
-        .collect();
-    BudgetTerms::new("org", dimensions, every.map(Duration::from_secs)).unwrap()
+    let dimensions = dimensions.map(|(&name, &(soft, hard))| DimensionTerms {
+        name: name.into(),
+        soft: limit(soft),
+        hard: limit(hard),
+    });
+    BudgetTerms {
+        dimensions: dimensions.collect(),
+        every: every.map(|seconds| Nanos(seconds * SECOND)),
+    }
 }
 
 fn budget(limits: &[(u64, u64)]) -> Budget {
@@ -169,12 +174,9 @@ fn resets_do_not_drift_and_an_outage_resets_once() {
 fn a_swap_keeps_what_is_spent_and_the_step_of_resets() {
     let mut budget = Budget::new(&terms(&[(0, 10), (0, 10)], Some(60)), Nanos(0));
     assert_eq!(budget.report(&[9, 9], None, Nanos(70 * SECOND)), Reported::Ok);
-    let fewer = BudgetTerms::new(
-        "org",
-        vec![DimensionTerms::new("total_tokens", 0, 5).unwrap()],
-        Some(Duration::from_secs(7)),
-    );
-    budget.adopt(&fewer.unwrap(), Nanos(80 * SECOND));
+    let tokens = DimensionTerms { name: "total_tokens".into(), soft: None, hard: Some(5) };
+    let fewer = BudgetTerms { dimensions: vec![tokens], every: Some(Nanos(7 * SECOND)) };
+    budget.adopt(&fewer, Nanos(80 * SECOND));
     assert_eq!(budget.check(&[100, 0], Nanos(80 * SECOND)), Err(breach(1, 9, 5)));
     assert_eq!(budget.next_reset(), Some(Nanos((60 + 21) * SECOND)));
     assert_eq!((usage(&budget), budget.dimension("total_cost")), (vec![9, 9], Some(0)));
