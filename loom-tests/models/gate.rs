@@ -1,12 +1,14 @@
 //! The gate: caps hold at every instant, and a parked lane always comes back.
 
 use super::harness::check;
-use crate::gate::{Gate, Held, Parked, Pass, Refused, Rules, Scope};
+use crate::gate::{Draw, Gate, Held, Note, Parked, Pass, Refused, Rules, Scope};
+use crate::limit::{BudgetTerms, DimensionTerms};
 use crate::park::{Alarm, dormitory};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
 use crate::units::Nanos;
 use loom::thread;
+use std::collections::HashMap;
 
 /// Tenants with one job each, and what shows whether the jobs ran as they should.
 struct House {
@@ -26,28 +28,46 @@ unsafe impl Sync for House {}
 impl House {
     /// Of the `rules` for every tenant, with caps on the tier and the engine.
     fn new(rules: Rules, tier: Option<u32>, engine: Option<u32>, most: u64) -> Arc<House> {
-        let gate = Gate::new(2, std::sync::Arc::default());
+        House::of(rules, (tier, engine), most, std::sync::Arc::default())
+    }
+
+    /// The same with budgets.
+    fn of(
+        rules: Rules,
+        (tier, engine): (Option<u32>, Option<u32>),
+        most: u64,
+        budgets: std::sync::Arc<crate::gate::Budgets>,
+    ) -> Arc<House> {
+        let gate = Gate::new(2, budgets);
         gate.set_caps(engine, [tier].into_iter());
         (0..2).for_each(|slot| gate.tune(slot, &rules));
         let (running, done) = (AtomicU64::new(0), AtomicU64::new(0));
         Arc::new(House { gate, rules, running, most, work: UnsafeCell::new(0), done })
     }
 
-    fn admit(&self, slot: u32) -> Result<Held, Refused> {
+    /// What the grant of the tenant's job holds, with the number of its reservation, or the refusal; and the
+    /// budget whose room is to be shared out again.
+    fn admit(&self, slot: u32) -> (Result<(Held, u32), Refused>, Option<u32>) {
         let entry = self.gate.entry(slot);
-        let mut back = Vec::new();
-        let answer = entry.open(|state| {
+        let (answer, closed) = entry.open(|state| {
             let mut pass =
                 Pass::new(&self.gate, (slot, slot), (entry, state), &self.rules, Nanos::ZERO);
             let answer = pass.admit(1, None).map_err(|denial| {
                 let since = pass.waits(&denial);
                 Refused { lane: slot, slot, denial, since }
             });
-            back = pass.close().back;
-            answer
+            (answer.map(|held| (held, pass.keep(held, 1, None, 0))), pass.close())
         });
-        self.release(back.into_iter());
-        answer
+        self.release(closed.back.into_iter());
+        (answer, closed.room)
+    }
+
+    /// Shares out what room a budget has, and runs the lanes that this brings back.
+    fn share(&self, budget: Option<u32>) {
+        let purse = budget.and_then(|budget| self.gate.budgets.purse(budget));
+        let mut woken = Vec::new();
+        purse.into_iter().for_each(|purse| self.gate.share(&purse, &mut woken));
+        woken.into_iter().for_each(|lane| self.visit(lane));
     }
 
     /// Gives slots back and runs the lanes that this brings back.
@@ -60,17 +80,21 @@ impl House {
     /// Runs the tenant's job, or leaves its lane parked.
     fn visit(&self, slot: u32) {
         loop {
-            match self.admit(slot) {
-                Ok(held) => return self.run(slot, held),
+            let (answer, room) = self.admit(slot);
+            match answer {
+                Ok(held) => {
+                    self.share(room);
+                    return self.run(slot, held);
+                }
                 Err(refused) => match self.gate.park(&refused, &self.rules) {
-                    Parked::Goes => {}
-                    Parked::Waits { .. } => return,
+                    Parked::Goes => self.share(room),
+                    Parked::Waits { .. } => return self.share(room),
                 },
             }
         }
     }
 
-    fn run(&self, slot: u32, held: Held) {
+    fn run(&self, slot: u32, (held, number): (Held, u32)) {
         let others = self.running.fetch_add(1, Relaxed);
         assert!(others < self.most, "a cap of {} was exceeded", self.most);
         if self.most == 1 {
@@ -81,6 +105,13 @@ impl House {
         }
         self.done.fetch_add(1, Relaxed);
         self.running.fetch_sub(1, Relaxed);
+        if held.is_reserved() {
+            let entry = self.gate.entry(slot);
+            entry.note(number, Note::Void);
+            for purse in entry.settle(number, Nanos::ZERO) {
+                self.share(Some(purse.number()));
+            }
+        }
         self.release(held.scopes(slot));
     }
 
@@ -98,7 +129,7 @@ fn gate_parked_on_concurrency() {
     check("gate_parked_on_concurrency", None, || {
         let rules = Rules { cap: Some(1), ..Rules::default() };
         let house = House::new(rules, None, None, 1);
-        let held = house.admit(0).expect("the slot is free");
+        let held = house.admit(0).0.expect("the slot is free");
         let other = Arc::clone(&house);
         let other = thread::spawn(move || other.visit(0));
         house.run(0, held);
@@ -117,6 +148,27 @@ fn gate_two_levels() {
         let other = Arc::clone(&house);
         let other = thread::spawn(move || other.visit(1));
         house.visit(0);
+        other.join().unwrap();
+        house.assert_all_done(2);
+    });
+}
+
+/// A grant gives back what it had reserved, while the lane that it kept out is on its way to the lot: the
+/// lane comes back.
+#[test]
+fn gate_parked_on_budget() {
+    check("gate_parked_on_budget", None, || {
+        let budgets = std::sync::Arc::<crate::gate::Budgets>::default();
+        let one = DimensionTerms { name: "cost".into(), soft: None, hard: Some(1) };
+        let terms = BudgetTerms { dimensions: vec![one], every: None };
+        budgets.adopt(&HashMap::from([("org".to_owned(), terms)]), Nanos::ZERO);
+        let draw = Draw { purse: budgets.ensure("org"), with_cost: true };
+        let rules = Rules { budgets: [draw].into(), ..Rules::default() };
+        let house = House::of(rules, (None, None), 1, budgets);
+        let held = house.admit(0).0.expect("there is room for one");
+        let other = Arc::clone(&house);
+        let other = thread::spawn(move || other.visit(1));
+        house.run(0, held);
         other.join().unwrap();
         house.assert_all_done(2);
     });

@@ -3,6 +3,7 @@
 use super::granting::{Granting, Till};
 use super::lanes::Lanes;
 use super::plan::Plan;
+use super::seat::Seat;
 use crate::claim::{Grant, Waited};
 use crate::gate::{Closed, Denial, Held, Parked, Pass, Refused, Scope};
 use crate::ring::{Stamp, Taker};
@@ -59,6 +60,16 @@ impl<'a, T> Taker<T> for Gated<'a> {
     }
 }
 
+impl Seat {
+    /// Does what visits have left to be done. No lane is claimed any more.
+    #[cold]
+    pub(super) fn run_errands<T>(&mut self, lanes: &Lanes<T>) {
+        if self.errands.run(lanes, &self.plan) {
+            self.look_at_plan();
+        }
+    }
+}
+
 /// What visits leave to be done once no lane is claimed.
 #[derive(Default)]
 pub(super) struct Errands {
@@ -90,11 +101,10 @@ impl Errands {
     }
 
     /// Gives slots back, parks the lanes that were refused, by the limits of their profiles in `plan`, and
-    /// wakes those that are to go.
-    #[cold]
-    pub(super) fn run<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) {
+    /// wakes those that are to go. Whether there is a newer plan by which lanes are to go.
+    fn run<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {
         self.back.drain(..).for_each(|scope| lanes.gate.release(scope, &mut self.woken));
-        let mut sooner = self.park(lanes, plan);
+        let (mut sooner, is_late) = self.park(lanes, plan);
         for room in self.rooms.drain(..) {
             let purse = lanes.gate.budgets.purse(room);
             purse.into_iter().for_each(|purse| lanes.gate.share(&purse, &mut self.woken));
@@ -106,12 +116,13 @@ impl Errands {
             lanes.alarm.ring(&lanes.sleepers);
         }
         lanes.wake(&mut self.woken);
+        is_late
     }
 
-    /// Parks the lanes that were refused; whether one of them waits for the next of all moments.
-    fn park<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {
+    /// Parks the lanes that were refused; whether one of them waits for the next of all moments, and whether
+    /// they came too late for the policy in force.
+    fn park<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> (bool, bool) {
         let mut sooner = false;
-        let parks = !self.refused.is_empty();
         for (refused, profile) in &self.refused {
             match lanes.gate.park(refused, &plan.rules[*profile as usize]) {
                 Parked::Waits { sooner: is_next } => sooner |= is_next,
@@ -120,12 +131,14 @@ impl Errands {
         }
         // A swap of the policy takes every lane out of the lot after it has published the new plan. So a lane
         // that came too late for that sees the new plan here, and goes by it.
-        if parks && !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan) {
+        let is_late =
+            !self.refused.is_empty() && !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan);
+        if is_late {
             let late = self.refused.iter().map(|(refused, _)| refused.lane);
             self.woken.extend(late.filter(|lane| lanes.gate.call_back(*lane)));
         }
         self.refused.clear();
-        sooner
+        (sooner, is_late)
     }
 
     /// Has a lane looked after at `at`, unless that is to happen sooner anyway.

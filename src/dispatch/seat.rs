@@ -262,7 +262,7 @@ impl Seat {
         self.counters.visits.add(u64::from(tally.visits - before));
         self.tell(lanes, &findings);
         if !self.errands.are_none() {
-            self.errands.run(lanes, &self.plan);
+            self.run_errands(lanes);
         }
         findings.granted || findings.is_short()
     }

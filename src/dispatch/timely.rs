@@ -46,7 +46,7 @@ impl Seat {
         let rotation = lanes.rotation_of(lane);
         let Some(mut claim) = rotation.claim_lane(self.index, lane) else {
             self.errands.set_alarm(lanes, lane, now.after(SOON));
-            return self.errands.run(lanes, &self.plan);
+            return self.run_errands(lanes);
         };
         self.class = lanes.class_of(lane);
         let mut findings = Findings::default();
@@ -63,6 +63,6 @@ impl Seat {
         rotation.put_back(self.index, &claim, &findings);
         self.tell(lanes, &findings);
         self.class = 0;
-        self.errands.run(lanes, &self.plan);
+        self.run_errands(lanes);
     }
 }

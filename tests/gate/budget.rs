@@ -430,7 +430,7 @@ fn a_job_that_can_never_fit_is_too_wide() {
 // T-F13, T-F28: what cannot be evaluated is refused, that job only.
 #[test]
 fn a_budget_that_cannot_be_evaluated_refuses_its_job_and_nobody_elses() {
-    let mut rig = Rig::new(drawing(&[], |policy| policy.budget_hard("gone", "cost", 9)));
+    let mut rig = Rig::new(drawing(&[], |policy| policy.budget_hard("gone", "cost", 900)));
     let (acme, other, gone) =
         (rig.tenant("acme"), rig.tenant("other"), rig.engine.budget("gone").unwrap());
     rig.submit(acme, Job::new("bad").budget(gone));
@@ -438,7 +438,7 @@ fn a_budget_that_cannot_be_evaluated_refuses_its_job_and_nobody_elses() {
     rig.submit(other, "good");
     assert_eq!(rig.serve(), ["good"]);
     assert_eq!(wait(&rig, acme).detail, "budget gone: it cannot be evaluated");
-    rig.engine.set_policy(drawing(&[], |policy| policy.budget_hard("gone", "cost", 9))).unwrap();
+    rig.engine.set_policy(drawing(&[], |policy| policy.budget_hard("gone", "cost", 900))).unwrap();
     assert_eq!(rig.serve(), ["bad"]);
     // More dimensions than a budget can count.
     for number in 0..31 {
