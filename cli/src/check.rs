@@ -52,6 +52,17 @@ pub(crate) fn load(file: &Path) -> Result<Policy, Vec<String>> {
     })
 }
 
+/// Reads a policy; of several problems, the first, and how many more there are.
+pub(crate) fn load_or_first_problem(file: &Path) -> Result<Policy, String> {
+    load(file).map_err(|lines| match lines.as_slice() {
+        [] => format!("{}: not a policy", shown(file)),
+        [only] => only.clone(),
+        [first, more @ ..] => {
+            format!("{first} (and {} more: see `fairlane check`)", more.len())
+        }
+    })
+}
+
 /// Reads the file as text; a pipe is as good as a regular file.
 fn read(file: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();

@@ -83,6 +83,10 @@ pub(super) struct Errands {
     alarms: Vec<(u32, Nanos)>,
     /// Lanes that are to join the rotation.
     pub(super) woken: Vec<u32>,
+    /// Lanes that were parked, for an observer; told and forgotten by the engine.
+    pub(super) parked: Vec<(u32, Denial)>,
+    /// Whether there is an observer.
+    pub(super) are_observed: bool,
 }
 
 impl Errands {
@@ -125,7 +129,12 @@ impl Errands {
         let mut sooner = false;
         for (refused, profile) in &self.refused {
             match lanes.gate.park(refused, &plan.rules[*profile as usize]) {
-                Parked::Waits { sooner: is_next } => sooner |= is_next,
+                Parked::Waits { sooner: is_next } => {
+                    sooner |= is_next;
+                    if self.are_observed {
+                        self.parked.push((refused.slot, refused.denial));
+                    }
+                }
                 Parked::Goes => self.woken.push(refused.lane),
             }
         }

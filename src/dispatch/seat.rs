@@ -8,6 +8,7 @@ use super::pace::Pace;
 use super::plan::Plan;
 use super::visit::{Place, Tally, prefetch_job, prefetch_rows};
 use crate::claim::{Grant, Ledger};
+use crate::gate::Denial;
 use crate::ring::Returns;
 use crate::rotation::{Claim, Findings};
 use crate::stats::{DelayLog, Delays, SeatCounters};
@@ -74,6 +75,13 @@ pub(crate) struct Seat {
     pub(crate) observed: bool,
 }
 
+/// A lane that was parked, for an observer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Park {
+    pub(crate) tenant: Tenant,
+    pub(crate) denial: Denial,
+}
+
 impl Seat {
     pub(crate) fn new<T: Send + 'static>(
         index: usize,
@@ -106,6 +114,27 @@ impl Seat {
             observed: false,
         };
         (seat, lent)
+    }
+
+    /// Lets an observer see what this seat does.
+    pub(crate) fn be_observed(&mut self) {
+        (self.observed, self.errands.are_observed) = (true, true);
+    }
+
+    /// Whether there is anything to tell an observer.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.observed && !(self.visits.is_empty() && self.errands.parked.is_empty())
+    }
+
+    /// Lanes parked since the last call; only for an observer.
+    pub(crate) fn take_parks<T>(&mut self, lanes: &Lanes<T>) -> Vec<Park> {
+        let park = |(lane, denial)| {
+            // Its jobs wait, so the tenant is still the one that was visited.
+            let generation = lanes.table.row(lane).tail.look().generation();
+            Park { tenant: Tenant::new(lane, generation, lanes.number), denial }
+        };
+        self.errands.parked.drain(..).map(park).collect()
     }
 
     /// Whether jobs take so long that each is granted alone.

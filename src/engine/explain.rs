@@ -163,11 +163,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     fn wait(&self, denial: &Denial, since: Nanos, rules: &Rules) -> Wait {
-        let eligible_at = match denial.until {
-            Until::Moment(moment) => Some(moment),
-            Until::Budget(lack) => Some(lack.reset).filter(|reset| *reset < Nanos::MAX),
-            Until::Slot(_) | Until::Change => None,
-        };
+        let eligible_at = denial.until.moment();
         let (used, limit) = denial.used;
         let (gate, now) = (&self.lanes.gate, self.clock.now());
         let named = denial.budget.and_then(|part| Named::of(part, gate, now));

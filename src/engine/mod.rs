@@ -21,7 +21,7 @@ pub use builder::{Builder, StartError};
 pub use drain::{DrainReport, Returned};
 pub use explain::{BranchStanding, Explanation, Standing, Wait};
 pub use job::{Accepted, Batch, Job, Kind, Refused};
-pub use observe::{Observer, PanicReport, Served};
+pub use observe::{Observer, PanicReport, Parking, Served};
 pub use require::Requirement;
 pub use submit::TenantError;
 pub use worker::{Worker, WorkerError};

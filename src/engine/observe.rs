@@ -1,4 +1,7 @@
+use crate::error::Reason;
+use crate::gate::Denial;
 use crate::tenant::Tenant;
+use crate::units::Nanos;
 use std::time::Duration;
 
 /// Sees what the engine does, job by job on the way in and visit by visit on the way out.
@@ -16,6 +19,26 @@ pub trait Observer: Send + Sync {
     fn served(&self, served: Served) {
         let _ = served;
     }
+
+    /// A tenant's lane was parked: its next job may not go now. What brings it back is not told.
+    fn parked(&self, parking: Parking) {
+        let _ = parking;
+    }
+}
+
+/// A lane that was parked. At that moment the limit had let all go that it lets go.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parking {
+    /// Whose lane it is.
+    pub tenant: Tenant,
+    /// What it waits for.
+    pub reason: Reason,
+    /// When, on the engine's clock.
+    pub at: Nanos,
+    /// When the limit lets its next job go, on the engine's clock, where that is known; jitter comes on
+    /// top. `None` for what ends with a grant or a change of policy.
+    pub eligible_at: Option<Nanos>,
 }
 
 /// One visit's result.
@@ -32,6 +55,12 @@ pub struct Served {
     pub quantum: f64,
     /// For how long the lane was claimed, counted from the start of the worker's search.
     pub held: Duration,
+}
+
+impl Parking {
+    pub(super) fn new(tenant: Tenant, denial: &Denial, at: Nanos) -> Self {
+        Parking { tenant, reason: denial.reason, at, eligible_at: denial.until.moment() }
+    }
 }
 
 /// A panic that did not leave the engine.

@@ -1,6 +1,6 @@
 //! What the engine's handle, its workers and its threads have in common.
 
-use super::observe::{Observer, PanicReport, Served};
+use super::observe::{Observer, PanicReport, Parking, Served};
 use crate::claim::Ledger;
 use crate::clock::Clock;
 use crate::dispatch::{Expired, Keeping, Lanes, Plan, PlanError, Seat, unit};
@@ -200,7 +200,9 @@ impl<T: Send + 'static> Shared<T> {
         let (mut seat, ledger) =
             Seat::new(index, &self.lanes, Arc::clone(&desk.counters), Arc::clone(&desk.delays));
         desk.open_ledger(ledger);
-        seat.observed = self.observer.is_some();
+        if self.observer.is_some() {
+            seat.be_observed();
+        }
         seat
     }
 
@@ -427,10 +429,15 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// Tells the observer what a tick served.
+    /// Tells the observer what a tick served, and which lanes it parked.
     #[cold]
-    pub(super) fn tell_served(&self, index: usize, seat: &Seat, since: crate::units::Nanos) {
+    pub(super) fn tell_seen(&self, index: usize, seat: &mut Seat, since: crate::units::Nanos) {
         let Some(observer) = &self.observer else { return };
+        let worker = (index < self.workers()).then_some(index);
+        for park in seat.take_parks(&self.lanes) {
+            let parking = Parking::new(park.tenant, &park.denial, since);
+            let _ = self.guard(worker, None, || observer.parked(parking));
+        }
         let held = self.clock.now().since(since).as_duration();
         if held > std::time::Duration::from_millis(1) {
             seat.counters.long_claims.add(1);
@@ -443,7 +450,7 @@ impl<T: Send + 'static> Shared<T> {
                 quantum: visit.quantum,
                 held,
             };
-            let _ = self.guard(Some(index), None, || observer.served(served));
+            let _ = self.guard(worker, None, || observer.served(served));
         }
     }
 

@@ -142,8 +142,8 @@ impl<T: Send + 'static> Runner<T> {
     fn turn(&mut self) {
         let now = self.shared.clock.now();
         let Some(tick) = self.look(now) else { return };
-        if self.seat.observed && !self.seat.visits.is_empty() {
-            self.shared.tell_served(self.index, &self.seat, now);
+        if self.seat.has_news() {
+            self.shared.tell_seen(self.index, &mut self.seat, now);
         }
         self.shared.tell_expired(Some(self.index));
         match tick {

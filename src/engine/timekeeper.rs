@@ -28,6 +28,9 @@ fn keep_time<T: Send + 'static>(shared: &Shared<T>, parker: &Parker) {
             seat.settle_down(&shared.lanes);
             shared.end_look(index);
         }
+        if seat.has_news() {
+            shared.tell_seen(index, &mut seat, now);
+        }
         shared.tell_expired(None);
         match shared.lanes.gate.next_at() {
             Nanos::MAX => parker.park(),

@@ -117,6 +117,17 @@ impl<T: Send + 'static> Worker<T> {
         self.batch.drain()
     }
 
+    /// The next moment at which something is to be done although nothing is submitted and no grant
+    /// ends: a parked lane returns, a job comes due or expires. `None` when nothing waits for a moment.
+    ///
+    /// For those who drive [`tick`](Worker::tick) by a clock of their own: a tick at that moment, for any
+    /// number of jobs, does it. The threads of an engine and [`wait_batch`](Worker::wait_batch) see to
+    /// it themselves.
+    #[must_use]
+    pub fn next_moment(&self) -> Option<Nanos> {
+        Some(self.shared.lanes.gate.next_at()).filter(|at| *at < Nanos::MAX)
+    }
+
     pub(super) fn fill(&mut self, now: Nanos, most: usize) -> Tick {
         let most = most.min(BATCH_MAX);
         self.batch.prepare(most);
@@ -125,8 +136,8 @@ impl<T: Send + 'static> Worker<T> {
         }
         let tick = self.seat.tick(&self.shared.lanes, now, most as u32, &mut self.batch);
         self.shared.end_look(self.index);
-        if self.seat.observed && !self.seat.visits.is_empty() {
-            self.shared.tell_served(self.index, &self.seat, now);
+        if self.seat.has_news() {
+            self.shared.tell_seen(self.index, &mut self.seat, now);
         }
         self.shared.tell_expired(Some(self.index));
         tick

@@ -4,7 +4,8 @@
 //! service. In each window and for each tenant:
 //!
 //! - **demand** is the tenant's backlog when the window begins plus the cost it offers in it
-//!   (accepted, or refused because a queue was full), less what its own quotas forbade;
+//!   (accepted, or refused because a queue was full), less what its own quotas forbade: of what is not
+//!   served, more than they let go at the end of the window ([`Act::Throttled`]);
 //! - **entitled** is its weighted [max-min share](max_min) of all cost served in the window.
 //!
 //! A few jobs cannot be split evenly, so a tenant's consecutive windows are merged until its
@@ -25,6 +26,7 @@ mod books;
 mod event;
 mod max_min;
 mod meter;
+mod throttle;
 
 pub use books::{JUDGED_JOBS, TenantShare};
 pub use event::{Act, Event};

@@ -100,6 +100,17 @@ pub(crate) enum Until {
     Change,
 }
 
+impl Until {
+    /// The moment, where it is one.
+    pub(crate) fn moment(self) -> Option<Nanos> {
+        match self {
+            Until::Moment(moment) => Some(moment),
+            Until::Budget(lack) => Some(lack.reset).filter(|reset| *reset < Nanos::MAX),
+            Until::Slot(_) | Until::Change => None,
+        }
+    }
+}
+
 /// Whose grants are counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Scope {

@@ -32,10 +32,11 @@ impl Load {
     /// Plans `seconds` of arrivals for `workers` workers, with the tiers of `policy`.
     pub(super) fn new(policy: &Policy, workers: u32, seconds: u32) -> Load {
         let tier = |name: &str| policy.tier(name).unwrap_or(policy.default_tier());
-        let hot = tenant("hot".to_owned(), tier(HOT_TIER));
+        let hot = TenantInfo::of(policy, "hot", tier(HOT_TIER));
         let light = (1..=LIGHT_TENANTS).map(|number| {
             let tiers = policy.tiers();
-            tenant(format!("light-{number:02}"), &tiers[number as usize % tiers.len()])
+            let tier = &tiers[number as usize % tiers.len()];
+            TenantInfo::of(policy, &format!("light-{number:02}"), tier)
         });
         Load {
             tenants: std::iter::once(hot).chain(light).collect(),
@@ -57,10 +58,6 @@ impl Load {
         arrivals.next_light = arrivals.random.exponential(arrivals.light_gap);
         arrivals
     }
-}
-
-fn tenant(name: String, tier: &fairlane::Tier) -> TenantInfo {
-    TenantInfo { name, tier: tier.name().to_owned(), weight: tier.weight() }
 }
 
 /// One job's intended arrival.

@@ -12,7 +12,7 @@ mod arrivals;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use fairlane::{Nanos, Policy};
 use indicatif::ProgressBar;
 
 use self::arrivals::{LIGHT_TENANTS, Load};
+use crate::check;
 use crate::progress;
 use crate::report::html::{Page, PageFile};
 use crate::report::{JobCounts, Recording, Report, SchedulerReport, Tape, json, publish, table};
@@ -52,6 +53,12 @@ pub(crate) struct DemoArgs {
     /// Worker threads, 1 to 1024; each serves about 1000 jobs a second.
     #[arg(long, value_name = "N", default_value = "2", allow_negative_numbers = true)]
     workers: String,
+    /// Policy (TOML), with FAIRLANE__ variables over it [default: the engine's own]
+    ///
+    /// The hot tenant, `hot`, is in the tier `scale`, the light ones, `light-01` to `light-50`, in all
+    /// tiers in turn. Quotas hold under fair; fifo has the same bounds and no quotas.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Print one JSON object and nothing else.
     #[arg(long)]
     json: bool,
@@ -63,17 +70,13 @@ pub(crate) struct DemoArgs {
 
 /// Runs the demo and prints its report.
 ///
-/// Exits with 2 when a flag is out of range or the page's file cannot be made, with 1 when the engine
+/// Exits with 2 when a flag or the policy is unfit or the page's file cannot be made, with 1 when the engine
 /// does not start, the report cannot be written, or a job got lost.
 pub(crate) fn run(args: DemoArgs) -> ExitCode {
-    let page = |file: &OsString| PageFile::create(Path::new(file), &[]);
-    let prepared =
-        size(&args).and_then(|size| Ok((size, args.html.as_ref().map(page).transpose()?)));
-    let ((seconds, workers), file) = match prepared {
+    let ((seconds, workers), policy, file) = match prepare(&args) {
         Ok(prepared) => prepared,
         Err(problem) => return fail(USAGE_EXIT, &problem),
     };
-    let policy = Policy::default();
     let report = match compare(seconds, workers, &policy) {
         Ok(report) => report,
         Err(problem) => return fail(1, &problem),
@@ -89,6 +92,18 @@ pub(crate) fn run(args: DemoArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => fail(1, &problem),
     }
+}
+
+/// Checks the flags, reads the policy, and opens the file of the page, if one is asked for.
+fn prepare(args: &DemoArgs) -> Result<((u32, u32), Policy, Option<PageFile>), String> {
+    let size = size(args)?;
+    let policy = match &args.policy {
+        Some(file) => check::load_or_first_problem(file)?,
+        None => Policy::default(),
+    };
+    let sources: Vec<&Path> = args.policy.iter().map(PathBuf::as_path).collect();
+    let page = |file: &OsString| PageFile::create(Path::new(file), &sources);
+    Ok((size, policy, args.html.as_ref().map(page).transpose()?))
 }
 
 /// Reads the seconds and the workers, each in range and not too many together.

@@ -68,7 +68,8 @@ pub(crate) struct ReplayArgs {
 
     /// Policy (TOML), with FAIRLANE__ variables over it [default: the engine's own]
     ///
-    /// Tenants named in it keep their own weight and queue_max.
+    /// Tenants named in it keep their own settings. Quotas hold under fair; fifo has the same bounds and
+    /// no quotas.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
@@ -129,7 +130,10 @@ impl ReplayArgs {
         let workers = workers(&self.workers)?;
         let capacity = number("--capacity", &self.capacity, CAPACITY)?;
         let load = number("--load", &self.load, LOAD)?;
-        let policy = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), load_policy)?;
+        let policy = self
+            .policy
+            .as_deref()
+            .map_or_else(|| Ok(Policy::default()), check::load_or_first_problem)?;
         let tier = tier(&policy, self.tier.as_deref())?;
         let is_live = self.live;
         let setup = Setup { policy, tier, workers, capacity, load, schedulers, is_live };
@@ -188,17 +192,6 @@ fn workers(text: &str) -> Result<u32, String> {
 fn number(flag: &str, text: &str, (min, max): (f64, f64)) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value: &f64| (min..=max).contains(value));
     value.ok_or_else(|| choice(flag, &format!("a number from {min} to {max}"), text))
-}
-
-/// Reads a policy; of several problems, the first, and how many more there are.
-fn load_policy(file: &Path) -> Result<Policy, String> {
-    check::load(file).map_err(|lines| match lines.as_slice() {
-        [] => format!("{}: not a policy", check::shown(file)),
-        [only] => only.clone(),
-        [first, more @ ..] => {
-            format!("{first} (and {} more: see `fairlane check`)", more.len())
-        }
-    })
 }
 
 fn tier(policy: &Policy, asked: Option<&str>) -> Result<String, String> {

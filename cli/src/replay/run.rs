@@ -112,15 +112,7 @@ pub(super) fn replay(trace: &mut Trace, setup: &Setup) -> Result<Replayed, Strin
 /// The tenants as the policy has them.
 fn tenants(survey: &Survey, setup: &Setup) -> Vec<TenantInfo> {
     let tier = setup.policy.tier(&setup.tier).expect("checked with the flags");
-    let tenant = |name: &Arc<str>| TenantInfo {
-        name: name.as_ref().to_owned(),
-        tier: setup.tier.clone(),
-        weight: setup
-            .policy
-            .override_for(name)
-            .and_then(|own| own.weight)
-            .unwrap_or_else(|| tier.weight()),
-    };
+    let tenant = |name: &Arc<str>| TenantInfo::of(&setup.policy, name, tier);
     survey.tenants.iter().map(tenant).collect()
 }
 

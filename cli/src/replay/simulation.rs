@@ -1,17 +1,17 @@
 //! Virtual time: the engine's own dispatch under a clock that is turned, with simulated workers.
 //!
-//! A run is a function of its input: workers become free in order of time, then of number, and
-//! before anything that arrives at the same moment.
+//! A run is a function of its input: workers become free in order of time, then of number,
+//! before parked lanes return, and those before anything arrives at the same moment.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use fairlane::{Clock, Engine, ManualClock, Nanos, Policy, Reason, Receipt, Worker};
+use fairlane::{Clock, Engine, Expired, ManualClock, Nanos, Policy, Reason, Receipt, Worker};
 
 use super::run::Run;
-use crate::report::{Ending, JobCounts, Recording, SchedulerReport, Service, TenantInfo};
-use crate::schedulers::{Door, FifoQueue, Request};
+use crate::report::{Ending, JobCounts, Note, Recording, SchedulerReport, Service, TenantInfo};
+use crate::schedulers::{Door, FifoQueue, Request, Watch};
 
 /// A scheduler without threads: whoever drives it says what time it is.
 pub(super) trait Passive {
@@ -21,6 +21,20 @@ pub(super) trait Passive {
     /// Ends what the worker does and gives it the next job, if there is one.
     fn next(&mut self, worker: u32, now: Nanos) -> Option<Request>;
 
+    /// The next moment at which something changes although nothing arrives and no worker becomes free:
+    /// a limit lets jobs go again, or a job has waited long enough.
+    fn next_moment(&self) -> Option<Nanos> {
+        None
+    }
+
+    /// Does what is to be done at `now` when no worker asks for a job.
+    fn look(&mut self, _now: Nanos) {}
+
+    /// What has happened since the last call, besides services.
+    fn notes(&mut self) -> Vec<Note> {
+        Vec::new()
+    }
+
     /// Says what became of the jobs that were not given out.
     fn finish(self) -> Ending;
 }
@@ -28,6 +42,7 @@ pub(super) trait Passive {
 /// The engine, pulled from by hand.
 pub(super) struct PassiveFair {
     door: Door,
+    watch: Watch,
     clock: ManualClock,
     seats: Vec<Seat>,
 }
@@ -35,7 +50,7 @@ pub(super) struct PassiveFair {
 /// A worker, and what it owes for the job it runs.
 struct Seat {
     worker: Worker<Request>,
-    running: Option<Receipt>,
+    running: Option<(u32, Receipt)>,
 }
 
 impl PassiveFair {
@@ -44,14 +59,21 @@ impl PassiveFair {
         policy: Policy,
         tenants: Vec<TenantInfo>,
     ) -> Result<PassiveFair, String> {
-        let clock = ManualClock::new();
-        let builder = Engine::builder().policy(policy).workers(workers as usize);
-        let engine = builder.clock(Clock::Manual(clock.clone())).build();
+        let (clock, watch) = (ManualClock::new(), Watch::default());
+        let expiries = watch.clone();
+        let engine = Engine::builder()
+            .policy(policy)
+            .workers(workers as usize)
+            .clock(Clock::Manual(clock.clone()))
+            .observer(watch.clone())
+            .on_expired(move |job: Expired<Request>| expiries.expired(&job))
+            .build();
         let engine = engine.map_err(|error| format!("the engine does not start: {error}"))?;
         let seat = |_| engine.worker().map(|worker| Seat { worker, running: None });
         let seats = (0..workers).map(seat).collect::<Result<Vec<Seat>, _>>();
         let seats = seats.map_err(|error| format!("the engine does not start: {error}"))?;
-        Ok(PassiveFair { door: Door::new(engine, tenants), clock, seats })
+        let door = Door::new(engine, tenants, watch.clone());
+        Ok(PassiveFair { door, watch, clock, seats })
     }
 }
 
@@ -64,18 +86,35 @@ impl Passive for PassiveFair {
     fn next(&mut self, worker: u32, now: Nanos) -> Option<Request> {
         self.clock.advance_to(now);
         let seat = &mut self.seats[worker as usize];
-        // Dropping the receipt settles the job.
-        seat.running = None;
+        if let Some((tenant, receipt)) = seat.running.take() {
+            receipt.complete();
+            self.watch.ended(now, tenant);
+        }
         let grant = seat.worker.tick(now, 1).next()?;
         let (request, receipt) = grant.split();
-        seat.running = Some(receipt);
+        seat.running = Some((request.tenant, receipt));
         Some(request)
+    }
+
+    fn next_moment(&self) -> Option<Nanos> {
+        self.seats[0].worker.next_moment()
+    }
+
+    fn look(&mut self, now: Nanos) {
+        self.clock.advance_to(now);
+        drop(self.seats[0].worker.tick(now, 0));
+    }
+
+    fn notes(&mut self) -> Vec<Note> {
+        self.door.notes(Nanos::ZERO)
     }
 
     fn finish(self) -> Ending {
         drop(self.seats);
         let report = self.door.engine.drain(Duration::ZERO);
         Ending {
+            parked: self.door.parked(),
+            notes: self.door.close(Nanos::ZERO),
             returned: report.returned.len() as u64,
             queued: report.unpublished,
             ..Ending::default()
@@ -104,33 +143,72 @@ pub(super) struct Simulation<P> {
     /// When each busy worker becomes free.
     busy: BinaryHeap<Reverse<(Nanos, u32)>>,
     idle: Vec<u32>,
+    /// Jobs accepted and neither begun nor expired.
+    waiting: u64,
 }
 
 impl<P: Passive> Simulation<P> {
     pub(super) fn new(queue: P, workers: u32, recording: Recording) -> Simulation<P> {
         let idle = (0..workers).rev().collect();
-        Simulation { queue, recording, busy: BinaryHeap::new(), idle }
+        Simulation { queue, recording, busy: BinaryHeap::new(), idle, waiting: 0 }
     }
 
-    /// Lets every worker that becomes free up to `moment` go on.
+    /// Lets everything happen that happens up to `moment`: of what happens at the same time, workers
+    /// become free first.
     fn advance_to(&mut self, moment: Nanos) {
-        while let Some(Reverse((free, worker))) = self.busy.peek().copied() {
-            if free > moment {
+        loop {
+            let free = self.busy.peek().map(|Reverse((free, _))| *free);
+            let due = self.queue.next_moment();
+            let Some(next) = free.into_iter().chain(due).min().filter(|next| *next <= moment)
+            else {
                 return;
+            };
+            if free == Some(next) {
+                let Reverse((_, worker)) = self.busy.pop().expect("it has just been seen");
+                if self.give(worker, next) {
+                    self.serve(next);
+                }
+            } else {
+                self.queue.look(next);
+                self.take_notes();
+                self.serve(next);
             }
-            self.busy.pop();
-            self.give(worker, free);
         }
     }
 
-    fn give(&mut self, worker: u32, now: Nanos) {
-        let Some(request) = self.queue.next(worker, now) else {
-            self.idle.push(worker);
-            return;
-        };
+    /// Gives jobs to idle workers as long as there are both.
+    fn serve(&mut self, now: Nanos) {
+        while self.waiting > 0 {
+            let Some(worker) = self.idle.pop() else { return };
+            if !self.give(worker, now) {
+                return;
+            }
+        }
+    }
+
+    /// Gives the worker its next job; `false` when there is none for it.
+    fn give(&mut self, worker: u32, now: Nanos) -> bool {
+        let given = self.queue.next(worker, now);
+        match given {
+            Some(request) => self.begin(worker, request, now),
+            None => self.idle.push(worker),
+        }
+        self.take_notes();
+        given.is_some()
+    }
+
+    fn begin(&mut self, worker: u32, request: Request, now: Nanos) {
         let Request { tenant, cost, arrived, takes } = request;
+        self.waiting -= 1;
         self.recording.serve(&Service { at: now, wait: now.since(arrived), tenant, cost });
         self.busy.push(Reverse((now.after(takes), worker)));
+    }
+
+    fn take_notes(&mut self) {
+        for note in self.queue.notes() {
+            self.waiting -= u64::from(matches!(note, Note::Expired { .. }));
+            self.recording.note(&note);
+        }
     }
 }
 
@@ -141,11 +219,8 @@ impl<P: Passive> Run for Simulation<P> {
         let verdict =
             if is_admitted { self.queue.submit(request) } else { Err(Reason::TooManyTenants) };
         self.recording.offer(arrived, tenant, cost, verdict);
-        if verdict.is_ok() {
-            if let Some(worker) = self.idle.pop() {
-                self.give(worker, arrived);
-            }
-        }
+        self.waiting += u64::from(verdict.is_ok());
+        self.serve(arrived);
     }
 
     fn finish(mut self: Box<Self>, malformed: u64) -> (JobCounts, SchedulerReport) {

@@ -30,7 +30,7 @@ impl Part {
 pub(crate) struct Course {
     /// Width of a point; doubles when the run outgrows the curve.
     step: Nanos,
-    /// Jobs queued less jobs begun within each point, in the order of [`Part::ALL`].
+    /// Jobs queued less jobs taken out within each point, in the order of [`Part::ALL`].
     changes: Vec<[i64; 2]>,
     /// In the order of [`Part::ALL`].
     parts: [Tally; 2],
@@ -60,8 +60,8 @@ impl Course {
         self.change(at, part, 1);
     }
 
-    /// Notes that a job was taken out of its queue.
-    pub(super) fn begun(&mut self, at: Nanos, part: Part) {
+    /// Notes that a job was taken out of its queue, to run or because it expired.
+    pub(super) fn left(&mut self, at: Nanos, part: Part) {
         self.change(at, part, -1);
     }
 
@@ -94,7 +94,7 @@ impl Course {
     }
 
     /// Jobs of a part that are queued at the end of each step, with the moment of that end. A job
-    /// that expires or is handed back counts until the end.
+    /// that is handed back counts until the end.
     pub(crate) fn depth(&self, part: Part) -> impl Iterator<Item = (Nanos, u64)> {
         self.sums(move |change| change[part as usize])
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn depth_is_what_was_queued_and_not_begun_in_whatever_order_it_is_told() {
         let mut course = Course::default();
-        (0..10).for_each(|_| course.begun(Nanos(5_000), Part::Others));
+        (0..10).for_each(|_| course.left(Nanos(5_000), Part::Others));
         (0..30).for_each(|_| course.queued(Nanos(200), Part::Others));
         (0..7).for_each(|_| course.queued(Nanos(1_000), Part::Largest));
         let depth: Vec<(Nanos, u64)> = course.depth(Part::Others).collect();
@@ -160,7 +160,7 @@ mod tests {
         for second in 0..43_200 {
             let part = Part::ALL[second as usize % 2];
             course.queued(Nanos(second * 1_000_000_000), part);
-            course.begun(Nanos(day - 1 - second * 1_000_000_000), part);
+            course.left(Nanos(day - 1 - second * 1_000_000_000), part);
         }
         let points = course.depth(Part::Others).count();
         assert!((POINTS_MAX / 2..=POINTS_MAX).contains(&points), "{points}");

@@ -40,6 +40,7 @@ mod tests {
             jain: Some(1.0),
             min_share_ratio: None,
             throughput_per_s: 10.0,
+            parked: [("rate", 5)].into(),
             tenants: vec![row],
             course: Course::default(),
         };
@@ -50,6 +51,7 @@ mod tests {
             r#"{"jobs":{"read":3,"malformed":0,"accepted":0,"refused":{"queue_full":1},"#,
             r#""dispatched":0,"expired":0,"returned":0,"lost":0},"#,
             r#""schedulers":{"fair":{"jain":1.0,"min_share_ratio":null,"throughput_per_s":10.0,"#,
+            r#""parked":{"rate":5},"#,
             r#""tenants":[{"tenant":"acme","tier":"scale","weight":2.0,"jobs":3,"#,
             r#""offered_cost":4,"served_cost":2,"entitled_cost":2.5,"share_ratio":null,"#,
             r#""wait_ms":{"p50":0.5,"p99":null,"p999":null,"max":null}}]}}}"#,

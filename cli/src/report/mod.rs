@@ -14,7 +14,7 @@ mod tape;
 
 pub(crate) use course::{Course, Part, Tally};
 pub(crate) use output::publish;
-pub(crate) use recording::{Ending, Recording, TenantInfo, largest};
+pub(crate) use recording::{Ending, Note, Recording, TenantInfo, largest};
 pub(crate) use tape::{Service, Tape};
 
 use std::collections::BTreeMap;
@@ -57,6 +57,7 @@ pub(crate) struct JobCounts {
     pub(crate) refused: BTreeMap<&'static str, u64>,
     /// Begun by a handler, counted by the handlers themselves.
     pub(crate) dispatched: u64,
+    /// Not run, because they had waited as long as they may.
     pub(crate) expired: u64,
     /// Still queued at the end of the run and handed back.
     pub(crate) returned: u64,
@@ -74,6 +75,9 @@ pub(crate) struct SchedulerReport {
     pub(crate) min_share_ratio: Option<f64>,
     /// Jobs begun per second, from the start of the run to its last service.
     pub(crate) throughput_per_s: f64,
+    /// How often a tenant's lane was taken out of its turns because a limit was reached, by reason
+    /// code; a reason that did not occur is absent.
+    pub(crate) parked: BTreeMap<&'static str, u64>,
     /// The tenants with the largest offered cost, largest first, at most [`ROWS_MAX`]; then one row
     /// named [`OTHER`] if there are more.
     pub(crate) tenants: Vec<TenantRow>,

@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use fairlane::fairness::{Act, Event, ShareMeter, TenantShare};
-use fairlane::{Nanos, Reason, Weight};
+use fairlane::{Nanos, Policy, Reason, Tier, Weight};
 use hdrhistogram::Histogram;
 
 use super::{
@@ -19,17 +21,42 @@ pub(crate) struct TenantInfo {
     pub(crate) weight: Weight,
 }
 
+impl TenantInfo {
+    /// The tenant `name` of `tier`, as `policy` has it.
+    pub(crate) fn of(policy: &Policy, name: &str, tier: &Tier) -> TenantInfo {
+        let own = policy.override_for(name).and_then(|own| own.weight);
+        TenantInfo {
+            name: name.to_owned(),
+            tier: tier.name().to_owned(),
+            weight: own.unwrap_or_else(|| tier.weight()),
+        }
+    }
+}
+
 /// What a scheduler did with the jobs it accepted, told when it has stopped.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Ending {
     /// Every job that a handler began, but for those told to [`Recording::serve`].
     pub(crate) services: Vec<Service>,
-    /// Jobs whose deadline passed in the queue.
-    pub(crate) expired: u64,
+    /// What else happened, but for that told to [`Recording::note`].
+    pub(crate) notes: Vec<Note>,
+    /// How often lanes were parked, by reason.
+    pub(crate) parked: BTreeMap<&'static str, u64>,
     /// Jobs handed back unserved.
     pub(crate) returned: u64,
     /// Jobs the scheduler says it still holds.
     pub(crate) queued: u64,
+}
+
+/// What happened to a tenant besides offers and services, at a moment of the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Note {
+    /// A limit of its own keeps its next job from being served.
+    Throttled { at: Nanos, tenant: u32 },
+    /// The limit lets it go again.
+    Freed { at: Nanos, tenant: u32 },
+    /// A job had waited as long as it may.
+    Expired { at: Nanos, tenant: u32, cost: u32 },
 }
 
 /// Sums of one tenant's jobs.
@@ -137,17 +164,32 @@ impl Recording {
         self.sums[place].served_cost += cost;
         let waits = &mut self.waits[self.waits_of[place] as usize];
         waits.record(wait.0 / 1_000).expect("a histogram that grows takes any wait");
-        self.course.begun(at, self.part(place));
+        self.course.left(at, self.part(place));
         self.last_service = self.last_service.max(at);
         self.meter.record(Event { at, tenant: place, cost, act: Act::Served });
     }
 
+    /// Counts what happened besides.
+    pub(crate) fn note(&mut self, note: &Note) {
+        let (at, tenant, cost, act) = match *note {
+            Note::Throttled { at, tenant } => (at, tenant, 0, Act::Throttled),
+            Note::Freed { at, tenant } => (at, tenant, 0, Act::Freed),
+            Note::Expired { at, tenant, cost } => {
+                self.jobs.expired += 1;
+                self.course.left(at, self.part(tenant as usize));
+                (at, tenant, cost, Act::Left)
+            }
+        };
+        self.meter.record(Event { at, tenant: tenant as usize, cost: cost.into(), act });
+    }
+
     /// Closes the record and sums it up.
     pub(crate) fn finish(mut self, ending: Ending) -> (JobCounts, SchedulerReport) {
-        let Ending { services, expired, returned, queued } = ending;
+        let Ending { services, notes, parked, returned, queued } = ending;
         services.iter().for_each(|service| self.serve(service));
-        (self.jobs.expired, self.jobs.returned) = (expired, returned);
-        let accounted = self.jobs.dispatched + expired + returned + queued;
+        notes.iter().for_each(|note| self.note(note));
+        self.jobs.returned = returned;
+        let accounted = self.jobs.dispatched + self.jobs.expired + returned + queued;
         self.jobs.lost = self.jobs.accepted as i64 - accounted as i64;
 
         self.draw();
@@ -156,6 +198,7 @@ impl Recording {
             jain: fairness.jain,
             min_share_ratio: fairness.min_share_ratio,
             throughput_per_s: per_second(self.jobs.dispatched, self.last_service),
+            parked,
             tenants: self.tenant_rows(&fairness.tenants),
             course: self.course,
         };
@@ -274,7 +317,8 @@ mod tests {
             recording.offer(Nanos(1), 0, 1, verdict);
         }
         let services = vec![service(1_000_000_000, 0, 500)];
-        let ending = Ending { services, expired: 1, returned: 1, queued: 0 };
+        let notes = vec![Note::Expired { at: Nanos(3), tenant: 0, cost: 1 }];
+        let ending = Ending { services, notes, returned: 1, ..Ending::default() };
         let (jobs, report) = recording.finish(ending);
         assert_eq!((jobs.read, jobs.accepted, jobs.dispatched), (5, 3, 1));
         assert_eq!((jobs.expired, jobs.returned, jobs.lost), (1, 1, 0));

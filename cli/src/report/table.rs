@@ -1,5 +1,6 @@
 //! The report as a table for people, with a reading of it in words.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::{OTHER, Report, SchedulerReport, TenantRow, percentiles};
@@ -17,7 +18,8 @@ pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
     let reading = write_tenants(&mut out, report)
         .and_then(|()| write_totals(&mut out, report))
-        .and_then(|()| write_reading(&mut out, report));
+        .and_then(|()| write_reading(&mut out, report))
+        .and_then(|()| write_fate(&mut out, report));
     reading.expect("writing to a string cannot fail");
     out
 }
@@ -162,8 +164,7 @@ fn write_reading(out: &mut String, report: &Report) -> fmt::Result {
     write_shares(out, fair, fifo)?;
     write_waits(out, fair, fifo)?;
     write_hot(out, fair, fifo)?;
-    write_price(out, fair, fifo)?;
-    write_fate(out, report)
+    write_price(out, fair, fifo)
 }
 
 fn write_shares(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
@@ -235,15 +236,37 @@ fn write_price(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport)
     writeln!(out, "Throughput under fair differs from fifo by {change:+.1} %.")
 }
 
+/// What became of the jobs offered to the first scheduler, and how often limits held it up.
 fn write_fate(out: &mut String, report: &Report) -> fmt::Result {
+    let Some((name, scheduler)) = report.schedulers.first() else { return Ok(()) };
     let jobs = &report.jobs;
     let refused: u64 = jobs.refused.values().sum();
     writeln!(
         out,
-        "Of {} jobs offered to fair {refused} were refused, {} ran, {} expired, {} were handed back \
+        "Of {} jobs offered to {name} {refused} were refused{}, {} ran, {} expired, {} were handed back \
          at the end and {} were lost.",
-        jobs.read, jobs.dispatched, jobs.expired, jobs.returned, jobs.lost
-    )
+        jobs.read,
+        in_brackets(&jobs.refused),
+        jobs.dispatched,
+        jobs.expired,
+        jobs.returned,
+        jobs.lost
+    )?;
+    let parked: u64 = scheduler.parked.values().sum();
+    if parked > 0 {
+        let reasons = in_brackets(&scheduler.parked);
+        writeln!(out, "Limits took tenants out of their turns {parked} times{reasons}.")?;
+    }
+    if (parked > 0 || jobs.expired > 0) && report.scheduler("fifo").is_some() {
+        writeln!(out, "The fifo has the same bounds and no quotas.")?;
+    }
+    Ok(())
+}
+
+/// ` (8 rate, 3 concurrency)`; nothing where there is nothing.
+fn in_brackets(counts: &BTreeMap<&str, u64>) -> String {
+    let told: Vec<String> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
+    if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) }
 }
 
 #[cfg(test)]
@@ -277,6 +300,7 @@ mod tests {
             jain: Some(share),
             min_share_ratio: Some(share),
             throughput_per_s: 200.0,
+            parked: BTreeMap::new(),
             tenants,
             course: Course::default(),
         }

@@ -1,17 +1,23 @@
 //! The engine under test, with worker threads of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use fairlane::{Engine, Grant, Policy, Reason};
+use fairlane::{Clock, Engine, Expired, Grant, Nanos, Policy, Reason};
 
-use super::{Door, Leftovers, Request, Scheduler, handle};
+use super::{Door, Leftovers, Request, Scheduler, Watch, handle};
 use crate::report::{Ending, Tape, TenantInfo};
+
+/// Between two looks at whether all that can be served has been.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running engine and its handles for the run's tenants.
 pub(crate) struct Fair {
     door: Door,
     tape: Arc<Tape>,
+    /// How far the engine's clock is ahead of the run's.
+    ahead: Nanos,
 }
 
 impl Fair {
@@ -22,14 +28,52 @@ impl Fair {
         tenants: Vec<TenantInfo>,
         tape: Arc<Tape>,
     ) -> Result<Fair, String> {
-        let notes = Arc::clone(&tape);
+        let (notes, watch) = (Arc::clone(&tape), Watch::default());
+        let (ends, expiries) = (watch.clone(), watch.clone());
+        let clock = Clock::monotonic();
+        let lead = tape.epoch().saturating_duration_since(Instant::now());
+        let ahead = clock.now().after(Nanos::from_duration(lead));
+        let times = clock.clone();
+        let is_capped: Vec<bool> =
+            tenants.iter().map(|tenant| is_capped(&policy, tenant)).collect();
         let engine = Engine::builder()
             .policy(policy)
             .workers(workers as usize)
-            .start(move |grant: Grant<Request>| handle(&notes, *grant.payload()))
+            .clock(clock)
+            .observer(watch.clone())
+            .on_expired(move |job: Expired<Request>| expiries.expired(&job))
+            .start(move |grant: Grant<Request>| {
+                let request = *grant.payload();
+                handle(&notes, request);
+                grant.complete();
+                if is_capped[request.tenant as usize] {
+                    ends.ended(times.now(), request.tenant);
+                }
+            })
             .map_err(|error| format!("the engine does not start: {error}"))?;
-        Ok(Fair { door: Door::new(engine, tenants), tape })
+        Ok(Fair { door: Door::new(engine, tenants, watch), tape, ahead })
     }
+
+    /// Waits until all is served but what waits for a change of policy.
+    fn serve_all(&self) {
+        loop {
+            let snapshot = self.door.engine.snapshot();
+            let is_stuck = |row: &&fairlane::TenantRow| {
+                matches!(row.waits_for, Some(Reason::Paused | Reason::TooWide))
+            };
+            let rows = snapshot.tenant_rows.iter().filter(is_stuck);
+            let stuck: u64 = rows.map(|row| u64::from(row.depth)).sum();
+            if snapshot.depth == stuck && snapshot.running == 0 {
+                return;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+fn is_capped(policy: &Policy, tenant: &TenantInfo) -> bool {
+    let tier = policy.tier(&tenant.tier).expect("tenants are of the policy's tiers");
+    policy.quota_for(tier, policy.override_for(&tenant.name)).concurrency.is_some()
 }
 
 impl Scheduler for Fair {
@@ -38,16 +82,17 @@ impl Scheduler for Fair {
     }
 
     fn finish(self, leftovers: Leftovers) -> Ending {
-        let engine = self.door.engine;
-        let report = engine.drain(match leftovers {
-            Leftovers::Return => Duration::ZERO,
-            Leftovers::Serve => Duration::MAX,
-        });
-        // Dropping the engine joins its workers: every job begun is on the tape after that.
-        drop(engine);
+        if leftovers == Leftovers::Serve {
+            self.serve_all();
+        }
+        let report = self.door.engine.drain(Duration::ZERO);
+        let parked = self.door.parked();
+        let notes = self.door.close(self.ahead);
+        // Dropping the engine joined its workers: every job begun is on the tape after that.
         Ending {
             services: self.tape.take(),
-            expired: 0,
+            notes,
+            parked,
             returned: report.returned.len() as u64,
             queued: report.unpublished,
         }

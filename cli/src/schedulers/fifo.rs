@@ -95,7 +95,7 @@ impl Scheduler for Fifo {
             worker.join().expect("the handler does not panic");
         }
         let returned = self.shared.lock().queue.len() as u64;
-        Ending { services: self.shared.tape.take(), returned, expired: 0, queued: 0 }
+        Ending { services: self.shared.tape.take(), returned, ..Ending::default() }
     }
 }
 

@@ -4,10 +4,12 @@
 mod door;
 mod fair;
 mod fifo;
+mod watch;
 
 pub(crate) use door::Door;
 pub(crate) use fair::Fair;
 pub(crate) use fifo::{Fifo, FifoQueue};
+pub(crate) use watch::{Scribe, Watch};
 
 use std::thread;
 use std::time::Instant;

@@ -11,7 +11,6 @@ pub(super) struct Window {
     refused: u64,
     pub(super) served: u64,
     left: u64,
-    forbidden: u64,
 }
 
 impl Window {
@@ -21,7 +20,7 @@ impl Window {
             Act::RefusedFull => &mut self.refused,
             Act::Served => &mut self.served,
             Act::Left => &mut self.left,
-            Act::Forbidden => &mut self.forbidden,
+            Act::Throttled | Act::Freed => return,
         };
         *sum += event.cost;
     }
@@ -88,9 +87,13 @@ impl Books {
         }
     }
 
-    pub(super) fn demand(&self) -> f64 {
-        let offered = self.backlog.max(0) + i128::from(self.window.offered());
-        (offered - i128::from(self.window.forbidden)).max(0) as f64
+    /// Cost that asks to be served in the current window, when its quotas let `allowed` more go at the
+    /// end of it.
+    pub(super) fn demand(&self, allowed: Option<u64>) -> f64 {
+        let asked = self.backlog.max(0) + i128::from(self.window.offered());
+        let served = i128::from(self.window.served);
+        let most = allowed.map_or(asked, |allowed| served + i128::from(allowed));
+        asked.min(most) as f64
     }
 
     /// Books the current window with its entitlement and begins the next.

@@ -12,9 +12,12 @@ pub enum Act {
     Served,
     /// Left the queue unserved: expired, cancelled or returned.
     Left,
-    /// Kept from being served in this window by a quota of the tenant's own. Recorded at most once
-    /// per job and window, and taken off the demand: a throttled tenant is not starved.
-    Forbidden,
+    /// From here on a quota of the tenant's own keeps its next job from being served, having let go all
+    /// that it lets go. Its cost does not count. Quotas shared with others are not meant: what those
+    /// take, they take from it.
+    Throttled,
+    /// From here on its quotas let the next job go. Its cost does not count.
+    Freed,
 }
 
 /// One thing that happened in a run.

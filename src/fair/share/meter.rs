@@ -1,6 +1,7 @@
 use super::books::{Books, TenantShare};
 use super::event::{Act, Event};
 use super::max_min::{jain, max_min};
+use super::throttle::Throttles;
 use crate::units::{Nanos, Weight};
 
 /// Windows per run.
@@ -143,20 +144,31 @@ impl ShareMeter {
             for event in self.events.iter().filter(|event| event.at <= run.end) {
                 windows[run.window(event.at)].push(event);
             }
-            for events in &windows {
-                self.judge_window(events, &mut books);
+            let mut throttles = Throttles::of(&self.events);
+            for (window, events) in windows.iter().enumerate() {
+                self.judge_window(events, &mut books, |tenant, served| {
+                    throttles.allowed(tenant, run.end_of(window), served)
+                });
             }
         }
         ShareReport::of(books.iter().map(Books::share).collect())
     }
 
-    /// Adds one window to every tenant's books.
-    fn judge_window(&self, events: &[&Event], books: &mut [Books]) {
+    /// Adds one window to every tenant's books. `allowed` is what a tenant's quotas let go at its end,
+    /// given the cost served to the tenant in it.
+    fn judge_window(
+        &self,
+        events: &[&Event],
+        books: &mut [Books],
+        mut allowed: impl FnMut(usize, u64) -> Option<u64>,
+    ) {
         for event in events {
             books[event.tenant].window.add(event);
         }
         let served: u64 = books.iter().map(|b| b.window.served).sum();
-        let demands: Vec<f64> = books.iter().map(Books::demand).collect();
+        let demands = books.iter().enumerate();
+        let demands = demands.map(|(tenant, b)| b.demand(allowed(tenant, b.window.served)));
+        let demands: Vec<f64> = demands.collect();
         let entitled = max_min(served as f64, &self.weights, &demands);
         for (book, entitled) in books.iter_mut().zip(entitled) {
             book.close_window(entitled);
@@ -183,6 +195,16 @@ impl Run {
         let span = u128::from(self.end.since(self.start).0).max(1);
         let place = u128::from(at.since(self.start).0) * WINDOWS as u128 / span;
         (place as usize).min(WINDOWS - 1)
+    }
+
+    /// The first moment that is not in the window any more.
+    fn end_of(&self, window: usize) -> Nanos {
+        if window + 1 == WINDOWS {
+            return self.end.after(Nanos(1));
+        }
+        let span = u128::from(self.end.since(self.start).0).max(1);
+        let past = (span * (window as u128 + 1)).div_ceil(WINDOWS as u128);
+        self.start.after(Nanos(past as u64))
     }
 }
 
@@ -309,6 +331,7 @@ mod tests {
         assert_eq!(run.window(Nanos(1_002)), 1);
         assert_eq!(run.window(Nanos(1_199)), 99);
         assert_eq!(run.window(Nanos(1_200)), 99);
+        assert_eq!((run.end_of(0), run.end_of(99)), (Nanos(1_002), Nanos(1_201)));
         let long = Run { start: Nanos(0), end: Nanos(u64::MAX) };
         assert_eq!(long.window(Nanos(u64::MAX / 2)), 49);
     }
@@ -381,27 +404,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_for_a_full_queue_is_demand_and_a_forbidden_cost_is_none() {
-        let run = |act: Act| {
-            let mut meter = equal(2);
-            for at in 0..2_000 {
-                meter.record(event(at, 0, 1, Act::Accepted));
-                meter.record(event(at, 0, 1, Act::Served));
-                // The other is accepted once in four times; the rest is refused, or waits for its
-                // own quota.
-                let served = at % 4 == 0;
-                meter.record(event(at, 1, 1, if served { Act::Accepted } else { act }));
-                if served {
-                    meter.record(event(at, 1, 1, Act::Served));
-                } else if act == Act::Accepted {
-                    meter.record(event(at, 1, 1, Act::Left));
-                    meter.record(event(at, 1, 1, Act::Forbidden));
-                }
+    fn a_refusal_for_a_full_queue_is_demand() {
+        let mut meter = equal(2);
+        for at in 0..2_000 {
+            meter.record(event(at, 0, 1, Act::Accepted));
+            meter.record(event(at, 0, 1, Act::Served));
+            // The other is accepted once in four times.
+            let act = if at % 4 == 0 { Act::Accepted } else { Act::RefusedFull };
+            meter.record(event(at, 1, 1, act));
+            if act == Act::Accepted {
+                meter.record(event(at, 1, 1, Act::Served));
             }
-            meter.report().tenants[1].share_ratio.unwrap()
-        };
-        assert!(run(Act::RefusedFull) < 0.5);
-        assert!(close(run(Act::Accepted), 1.0));
+        }
+        assert!(meter.report().tenants[1].share_ratio.unwrap() < 0.5);
     }
 
     #[test]
@@ -527,12 +542,14 @@ mod tests {
     proptest! {
         #[test]
         fn share_ratios_stay_between_zero_and_one(
-            acts in proptest::collection::vec((0_u64..500, 0..5_usize, 1_u64..9, 0..5_u8), 0..400),
+            acts in proptest::collection::vec((0_u64..500, 0..5_usize, 1_u64..9, 0..6_u8), 0..400),
         ) {
             let mut meter = equal(5);
             for (at, tenant, cost, act) in acts {
-                let all = [Act::Accepted, Act::RefusedFull, Act::Served, Act::Left, Act::Forbidden];
-                meter.record(event(at, tenant, cost, all[usize::from(act)]));
+                let all = [Act::Accepted, Act::RefusedFull, Act::Served, Act::Left];
+                let all = all.into_iter().chain([Act::Throttled, Act::Freed]);
+                let act = all.clone().nth(usize::from(act)).unwrap();
+                meter.record(event(at, tenant, cost, act));
             }
             let report = meter.report();
             for ratio in report.tenants.iter().filter_map(|tenant| tenant.share_ratio) {

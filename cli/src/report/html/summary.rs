@@ -1,8 +1,10 @@
 //! The head of the page: what the run shows in a sentence, and its key figures.
 
+use std::collections::BTreeMap;
+
 use super::text::{count, escaped, percent, rate, ratio, span};
 use super::{Run, runs};
-use crate::report::{JobCounts, Part, Report, SchedulerReport, WaitMs, percentiles};
+use crate::report::{Part, Report, SchedulerReport, WaitMs, percentiles};
 
 /// Says what the run shows, whichever way it points.
 pub(super) fn finding(report: &Report) -> String {
@@ -102,27 +104,43 @@ pub(super) fn fate(report: &Report) -> String {
     };
     format!(
         "<p class=\"fate\">Of {} jobs offered under {}, {malformed}{} were refused{}, {} ran, {} \
-         expired, {} were handed back at the end and {} were lost.</p>\n",
+         expired, {} were handed back at the end and {} were lost.{}</p>\n",
         count(jobs.read),
         first.under(),
         count(refused),
-        reasons(jobs),
+        reasons(&jobs.refused),
         count(jobs.dispatched),
         count(jobs.expired),
         count(jobs.returned),
-        jobs.lost
+        jobs.lost,
+        limits(report, &first)
     )
 }
 
-/// Why jobs were refused, in brackets; how many for each reason where there are several.
-fn reasons(jobs: &JobCounts) -> String {
+/// How often limits held the first scheduler up, and that they held up no other.
+fn limits(report: &Report, first: &Run) -> String {
+    let parked: u64 = first.report.parked.values().sum();
+    let mut text = String::new();
+    if parked > 0 {
+        text = format!(
+            " Limits took tenants out of their turns {} times{}.",
+            count(parked),
+            reasons(&first.report.parked)
+        );
+    }
+    if (parked > 0 || report.jobs.expired > 0) && report.scheduler("fifo").is_some() {
+        text += " The FIFO has the same bounds and no quotas.";
+    }
+    text
+}
+
+/// Reasons in brackets; how often each where there are several.
+fn reasons(counts: &BTreeMap<&str, u64>) -> String {
     let words = |reason: &str| reason.replace('_', " ");
-    let told: Vec<String> = match jobs.refused.len() {
+    let told: Vec<String> = match counts.len() {
         0 => return String::new(),
-        1 => jobs.refused.keys().map(|reason| words(reason)).collect(),
-        _ => {
-            jobs.refused.iter().map(|(reason, jobs)| count(*jobs) + " " + &words(reason)).collect()
-        }
+        1 => counts.keys().map(|reason| words(reason)).collect(),
+        _ => counts.iter().map(|(reason, times)| count(*times) + " " + &words(reason)).collect(),
     };
     format!(" ({})", told.join(", "))
 }
