@@ -25,6 +25,13 @@ documentation() {
     RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
 }
 
+examples() {
+    cargo build --locked --workspace --examples
+    for example in quickstart own_threads policy_swap quotas; do
+        cargo run --quiet --locked --example "$example" >/dev/null
+    done
+}
+
 tool_tests() {
     cargo test --quiet --locked "${loom_tools[@]}"
     cargo test --quiet --locked --lib --manifest-path loom-tests/prepare/Cargo.toml --target-dir loom-tests/target/tools
@@ -35,7 +42,7 @@ stage "lint" lint
 stage "documentation" documentation
 test_stage "tests" workspace_tests --locked
 test_stage "examples in the documentation" cargo test --locked --workspace --doc
-stage "examples" cargo build --locked --workspace --examples
+stage "examples" examples
 test_stage "pages in a browser" ./ci/page.sh
 test_stage "instructions" ./ci/instructions.sh
 test_stage "tests of the loom tools" tool_tests

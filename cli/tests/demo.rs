@@ -66,7 +66,7 @@ fn every_documented_key_is_there() {
     assert_eq!(keys(&report["schedulers"]), ["fair", "fifo"]);
     for scheduler in ["fair", "fifo"] {
         let body = &report["schedulers"][scheduler];
-        assert_eq!(keys(body).join(" "), "jain min_share_ratio tenants throughput_per_s");
+        assert_eq!(keys(body).join(" "), "jain min_share_ratio parked tenants throughput_per_s");
         assert_eq!(tenants(&report, scheduler).len(), 51);
         for row in tenants(&report, scheduler) {
             let expected = "entitled_cost jobs offered_cost served_cost share_ratio tenant tier \

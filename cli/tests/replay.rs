@@ -8,6 +8,8 @@ mod command;
 mod formats;
 #[path = "replay/page.rs"]
 mod page;
+#[path = "replay/quotas.rs"]
+mod quotas;
 #[path = "replay/real_log.rs"]
 mod real_log;
 #[path = "replay/runs.rs"]

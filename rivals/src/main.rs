@@ -40,7 +40,7 @@ struct Options {
     /// Jobs a round of the throughput workloads; the others take a part of it.
     #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     jobs: u32,
-    /// Numbers of tenants instead of those of W1 to W4, W12 and solo; runs W3 if no workload is
+    /// Numbers of tenants instead of those of W1 to W4, W12, W14 and solo; runs W3 if no workload is
     /// chosen.
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     tenants: Option<Vec<u32>>,

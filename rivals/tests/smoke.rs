@@ -57,6 +57,7 @@ fn figures(workload: &str) -> &'static [&'static str] {
             "stalled_mops",
         ],
         "W12" => &["idle_bytes", "shallow_bytes", "deep_bytes_a_job"],
+        "W14" => &["mops", "kept", "on_core"],
         "growth" => &["ns_100", "ns_10000", "growth"],
         "solo" => &["mops", "ratio"],
         _ => &["mops", "ratio", "on_core"],

@@ -42,7 +42,7 @@ fn the_schema_is_that_of_the_demo() {
     assert_eq!(keys(&report["jobs"]).join(" "), jobs);
     assert_eq!(keys(&report["schedulers"]), ["fair", "fifo"]);
     let fair = &report["schedulers"]["fair"];
-    assert_eq!(keys(fair).join(" "), "jain min_share_ratio tenants throughput_per_s");
+    assert_eq!(keys(fair).join(" "), "jain min_share_ratio parked tenants throughput_per_s");
     let row = "entitled_cost jobs offered_cost served_cost share_ratio tenant tier wait_ms weight";
     assert_eq!(keys(&fair["tenants"][0]).join(" "), row);
 }

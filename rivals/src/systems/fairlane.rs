@@ -6,11 +6,19 @@ use super::{
 };
 use crate::harness::{Contestant, Finish, Moment, Start, Tally, consume, pause};
 use fairlane::testing;
-use fairlane::{Engine, Job, Policy, Tenant, Weight, Worker};
+use fairlane::{
+    Cap, Engine, Job, Limits, Policy, PolicyBuilder, Rate, RateError, Tenant, Unit, Weight, Worker,
+};
 use std::time::Duration;
 
 pub(crate) const NAME: &str = "fairlane";
 pub(crate) const BATCHES: &str = "fairlane, batches of 64";
+pub(crate) const SMOOTH: &str = "fairlane, smooth rate and concurrency";
+pub(crate) const STRICT: &str = "fairlane, strict rate and concurrency";
+/// Far more than any machine does in a second, and not the most that may be stated.
+const NEVER_REACHED: u64 = 100_000_000_000;
+/// Far more than are ever in flight.
+const MANY_GRANTS: u32 = 1_000_000;
 
 /// Statistics are on, as in every engine.
 pub(crate) struct Fairlane {
@@ -21,7 +29,12 @@ pub(crate) struct Fairlane {
 impl Fairlane {
     /// An engine with one worker place, whose tenants are known.
     pub(crate) fn new(setup: &Setup) -> Fairlane {
-        let engine = Engine::builder().policy(policy(setup)).workers(1).build();
+        Fairlane::under(policy(setup), setup)
+    }
+
+    fn under(policy: PolicyBuilder, setup: &Setup) -> Fairlane {
+        let policy = policy.build().expect("the sizes are in range");
+        let engine = Engine::builder().policy(policy).workers(1).build();
         let engine = engine.expect("1 worker is in range");
         let tier = |k: usize| match setup.weights {
             Weights::Tiers => ["starter", "growth", "scale"][k % 3],
@@ -41,7 +54,7 @@ fn name(tenant: usize) -> String {
     format!("tenant-{tenant}")
 }
 
-fn policy(setup: &Setup) -> Policy {
+fn policy(setup: &Setup) -> PolicyBuilder {
     let capacity = setup.capacity as u32;
     let mut policy = Policy::builder()
         .queue_max(capacity)
@@ -54,7 +67,54 @@ fn policy(setup: &Setup) -> Policy {
             policy = policy.tenant_weight(name(tenant), weight);
         }
     }
-    policy.build().expect("the sizes are in range")
+    policy
+}
+
+/// The same engine with a rate and a bound on grants in flight for every tenant, which never bind.
+pub(crate) struct Limited {
+    fairlane: Fairlane,
+    name: &'static str,
+}
+
+impl Limited {
+    /// The generic cell rate algorithm.
+    pub(crate) fn smooth(setup: &Setup) -> Limited {
+        let second = Duration::from_secs(1);
+        let rate = Rate::smooth(NEVER_REACHED, Unit::Jobs, second, NEVER_REACHED);
+        Limited { fairlane: limited(setup, rate), name: SMOOTH }
+    }
+
+    /// Sub-windows.
+    pub(crate) fn strict(setup: &Setup) -> Limited {
+        let rate = Rate::strict(NEVER_REACHED, Unit::Jobs, Duration::from_secs(1));
+        Limited { fairlane: limited(setup, rate), name: STRICT }
+    }
+}
+
+fn limited(setup: &Setup, rate: Result<Rate, RateError>) -> Fairlane {
+    let limits = Limits::default()
+        .rate(rate.expect("the rate is in range"))
+        .concurrency(Cap::Grants(MANY_GRANTS));
+    let tiers = [("starter", 1.0), ("growth", 1.2), ("scale", 2.0)];
+    let tier = |policy: PolicyBuilder, (name, weight)| {
+        let weight = Weight::new(weight).expect("in range");
+        policy.tier(name, weight).tier_limits(name, limits.clone())
+    };
+    Fairlane::under(tiers.into_iter().fold(policy(setup), tier), setup)
+}
+
+impl System for Limited {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn entry(&self) -> impl Entry {
+        self.fairlane.entry()
+    }
+
+    fn exit(&self) -> impl Exit {
+        self.fairlane.exit()
+    }
 }
 
 impl System for Fairlane {

@@ -14,7 +14,7 @@ mod sharded;
 mod solo;
 
 pub(crate) use drr::MutexDrr;
-pub(crate) use fairlane::{BATCHES, Batches, Fairlane, NAME as FAIRLANE};
+pub(crate) use fairlane::{BATCHES, Batches, Fairlane, Limited, NAME as FAIRLANE};
 pub(crate) use fifo::{
     ARRAY_QUEUE, CrossbeamArrayQueue, CrossbeamChannel, Flume, Kanal, Rtrb, Thingbuf, TokioMpsc,
 };
@@ -147,7 +147,19 @@ pub(crate) const RACERS: [Build<Box<dyn Contestant>>; 13] = [
     (ready_queue::NAME, |setup| Box::new(ReadyQueue::new(setup))),
 ];
 
+/// fairlane without limits, and with limits on every tenant.
+pub(crate) const LIMITED: [Build<Box<dyn Contestant>>; 3] = [
+    (fairlane::NAME, |setup| Box::new(Fairlane::new(setup))),
+    (fairlane::SMOOTH, |setup| Box::new(Limited::smooth(setup))),
+    (fairlane::STRICT, |setup| Box::new(Limited::strict(setup))),
+];
+
 /// Every system's name, for the choice on the command line.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    RACERS.iter().map(|(name, _)| *name).chain([grommet::NAME, mea::NAME])
+    RACERS.iter().map(|(name, _)| *name).chain([
+        grommet::NAME,
+        mea::NAME,
+        fairlane::SMOOTH,
+        fairlane::STRICT,
+    ])
 }

@@ -3,6 +3,7 @@
 mod fairness;
 mod flood;
 mod growth;
+mod limited;
 mod memory;
 mod open_loop;
 mod solo;
@@ -63,7 +64,7 @@ pub(crate) struct Workload {
 pub(crate) const UNIFORM: &str = "W3";
 
 /// All workloads, in the order they run.
-pub(crate) const ALL: [Workload; 14] = [
+pub(crate) const ALL: [Workload; 15] = [
     Workload {
         name: "W1",
         question: "how many jobs a second through one tenant, from one thread to another?",
@@ -123,6 +124,11 @@ pub(crate) const ALL: [Workload; 14] = [
         name: "W12",
         question: "how much memory does a tenant take, idle, with 16 jobs, and a job in a deep queue?",
         run: memory::run,
+    },
+    Workload {
+        name: "W14",
+        question: "what part of the throughput is kept with a rate and a concurrency on every tenant?",
+        run: limited::run,
     },
     Workload {
         name: "solo",
