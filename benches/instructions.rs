@@ -3,7 +3,9 @@
 //! Runs under callgrind, which counts them the same on every machine: `ci/instructions.sh` says how
 //! and compares with the figures on record. Run plainly it only checks that every job arrives.
 //!
-//! `instructions [TENANTS [DEPTH]]`: with one job per tenant every job activates its lane.
+//! `instructions [TENANTS [DEPTH [LIMITS]]]`: with one job per tenant every job activates its lane; LIMITS
+//! is a rate such as `"1000000000 jobs per 1s smooth"` for every tenant, with a concurrency, neither of
+//! which binds.
 
 use fairlane::{Clock, Engine, Job, ManualClock, Nanos, Policy, Tenant, Worker};
 use std::hint::black_box;
@@ -49,12 +51,15 @@ fn main() {
     let (tenants, depth) = (number(1).unwrap_or(8), number(2).unwrap_or(1_024));
     // On a clock of its own, so that the engine finds the same pace at every speed.
     let clock = ManualClock::new();
-    let policy = Policy::builder()
-        .tenants_max(tenants)
-        .queue_max(2 * tenants * depth.max(32))
-        .default_queue_max(depth)
-        .build()
-        .expect("the sizes are in range");
+    let limits = std::env::args().nth(3).map(|rate| {
+        format!("[tiers.starter]\nweight = 1\nrate = '{rate}'\nconcurrency = 1000000\n")
+    });
+    let text = format!(
+        "[engine]\ntenants_max = {tenants}\nqueue_max = {}\n[defaults]\nqueue_max = {depth}\n{}",
+        2 * tenants * depth.max(32),
+        limits.unwrap_or_default(),
+    );
+    let policy = Policy::from_toml(&text).expect("the sizes and the rate are in range");
     let engine = Engine::builder()
         .policy(policy)
         .workers(1)

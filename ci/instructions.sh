@@ -24,10 +24,10 @@ trap 'rm -rf "$scratch"' EXIT
 program=$(cargo bench --locked --bench instructions --no-run 2>&1 |
     sed -n 's/.*Executable benches\/instructions.rs (\(.*\))/\1/p')
 
-# count NAME FUNCTION TENANTS DEPTH: instructions inside FUNCTION per job.
+# count NAME FUNCTION TENANTS DEPTH [LIMITS]: instructions inside FUNCTION per job.
 count() {
     valgrind --tool=callgrind --callgrind-out-file="$scratch/out" --collect-atstart=no \
-        --toggle-collect="*$2*" "$program" "$3" "$4" 2>&1 |
+        --toggle-collect="*$2*" "$program" "${@:3}" 2>&1 |
         awk -v name="$1" '/^[0-9]+$/ { jobs = $1 } /Collected/ { printf "%s %.1f\n", name, $4 / jobs }'
 }
 
@@ -37,6 +37,8 @@ count() {
     count dispatch-backlogged dispatch_all 8 1024
     count submit-one-job-a-lane submit_all 1024 1
     count dispatch-one-job-a-lane dispatch_all 1024 1
+    count dispatch-smooth-limits dispatch_all 8 1024 "1000000000 jobs per 1s smooth"
+    count dispatch-strict-limits dispatch_all 8 1024 "1000000000 jobs per 1s"
 } >"$scratch/now"
 
 if [[ ${1:-} == --record ]]; then

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use fairlane::Policy;
+use fairlane::{Policy, Tier};
 
 /// The largest file that is read, in bytes: room for 10,000 tenants and 10,000 budgets, which is as
 /// many as a policy has, of 1,600 bytes each.
@@ -108,7 +108,7 @@ fn summary(policy: &Policy) -> String {
         policy.tiers().iter().map(|tier| format!("{} {}", tier.name(), tier.weight())).collect();
     format!(
         "tiers {} (default {}), {} tenant overrides, {} costs, \
-         engine queue_max {}, tenants_max {}, base_quantum {}",
+         engine queue_max {}, tenants_max {}, base_quantum {}{}",
         tiers.join(", "),
         policy.default_tier().name(),
         policy.overrides().count(),
@@ -116,7 +116,27 @@ fn summary(policy: &Policy) -> String {
         policy.queue_max(),
         policy.tenants_max(),
         policy.base_quantum(),
+        quotas(policy),
     )
+}
+
+/// What is limited; nothing where nothing is.
+fn quotas(policy: &Policy) -> String {
+    let engine = policy.concurrency().map(|grants| format!("; engine concurrency {grants}"));
+    let limits =
+        policy.tiers().iter().filter_map(|tier| Some((tier.name(), tier_quota(policy, tier)?)));
+    let tiers = limits.map(|(name, quota)| format!("; each of {name}: {quota}"));
+    let budgets = policy.budgets().count();
+    let budgets = (budgets > 0).then(|| format!("; {budgets} budgets"));
+    engine.into_iter().chain(tiers).chain(budgets).collect()
+}
+
+/// The limits of a tier's tenants in words; `None` when there are none.
+pub(crate) fn tier_quota(policy: &Policy, tier: &Tier) -> Option<String> {
+    let quota = policy.quota_for(tier, None);
+    let unlimited = Policy::default();
+    let none = unlimited.quota_for(unlimited.default_tier(), None);
+    (quota != none).then(|| quota.to_string())
 }
 
 /// The file's name on one line, whatever it contains.

@@ -85,6 +85,53 @@ fn every_problem_is_one_line_with_file_line_value_range_and_hint() {
 }
 
 #[test]
+fn the_summary_says_what_is_limited_and_nothing_where_nothing_is() {
+    let folder = Folder::new("quotas");
+    let file = folder.file(
+        "[engine]\nconcurrency = 100\n[tiers.starter]\nweight = 1\nrate = '10 jobs per 60s'\n\
+         max_wait = '90s'\n[budgets.org]\nhard = 'usd 5'\n",
+    );
+    let text = accepted(&check(&file, &[]));
+    let told = "; engine concurrency 100; each of starter: rate 10 jobs per 60s, max_wait 90s, \
+                overload reject; 1 budgets\n";
+    assert!(text.ends_with(told), "{text}");
+    assert!(accepted(&check(&folder.file(""), &[])).ends_with("base_quantum 20\n"));
+}
+
+#[test]
+fn ten_mistakes_in_quotas_are_ten_lines_in_the_order_of_the_file() {
+    let folder = Folder::new("mistakes");
+    let file = folder.file(
+        "[engine]\nconcurrency = 10\nmax_wait = '10'\njitter = '2h'\n[tiers.starter]\nweight = 1\n\
+         rate = '10 job per 60s'\nconcurrency = '150%'\ntier_concurrency = 20\nbudgets = 'platfrom'\n\
+         overload = 'wait'\n[tenants.acme]\nconcurrency = 50\nmax_wiat = '1s'\n[budgets.platform]\n\
+         hard = 'usd 500'\nsoft = 'usd 600'\n",
+    );
+    let lines = refused(&check(&file, &[]));
+    let name = file.display().to_string();
+    let at = |line: &String| -> u32 {
+        let rest = line.strip_prefix(&name).and_then(|rest| rest.strip_prefix(':'));
+        rest.and_then(|rest| rest.split(':').next()).expect("a line number").parse().unwrap()
+    };
+    assert_eq!(lines.iter().map(at).collect::<Vec<_>>(), [3, 4, 7, 8, 9, 10, 11, 13, 14, 17]);
+    let hints = [
+        "add the unit right after the number",
+        "\"0s\"..=\"1h\"",
+        "did you mean `jobs`?",
+        "\"0%\" to \"100%\"",
+        "unreachable: engine.concurrency is 10",
+        "did you mean `platform`?",
+        "say how long, as in \"wait 2s\"",
+        "unreachable: engine.concurrency is 10",
+        "did you mean `max_wait`?",
+        "the hard limit 500 comes before 600",
+    ];
+    for (line, hint) in lines.iter().zip(hints) {
+        assert!(line.contains(hint), "no `{hint}` in: {line}");
+    }
+}
+
+#[test]
 fn environment_overrides_apply_and_are_checked() {
     let folder = Folder::new("environment");
     let file = folder.file("");

@@ -97,6 +97,36 @@ fn no_job_is_lost_and_every_one_ends_once() {
 }
 
 #[test]
+fn quotas_of_a_policy_hold_and_are_reported() {
+    // The shared run is over first: it measures waits.
+    stdout();
+    let mut policy = tempfile::NamedTempFile::new().unwrap();
+    let text = "[tenants.hot]\nrate = '200 jobs per 1s smooth burst 10'\nmax_wait = '300ms'\nqueue_max = 1000\n\
+                [tenants.light-01]\nconcurrency = 0\n";
+    std::io::Write::write_all(&mut policy, text.as_bytes()).unwrap();
+    let path = policy.path().to_str().unwrap();
+    let output = fairlane(&["demo", "--seconds", "1", "--json", "--policy", path]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let jobs = &report["jobs"];
+    let ended = count(&jobs["dispatched"]) + count(&jobs["expired"]) + count(&jobs["returned"]);
+    assert_eq!((count(&jobs["lost"]), count(&jobs["accepted"])), (0, ended), "{jobs}");
+    assert!(count(&jobs["expired"]) > 500, "{jobs}");
+    assert!(count(&jobs["refused"]["queue_full"]) > 0, "{jobs}");
+    let of =
+        |name: &str| tenants(&report, "fair").iter().find(|row| row["tenant"] == name).unwrap();
+    let hot = count(&of("hot")["served_cost"]);
+    assert!((150..=215).contains(&hot), "200 a second, and 10 at once: {hot}");
+    assert_eq!(count(&of("light-01")["served_cost"]), 0);
+    let parked = &report["schedulers"]["fair"]["parked"];
+    assert!(count(&parked["rate"]) > 10 && count(&parked["paused"]) >= 1, "{parked}");
+    assert!(number(&of("hot")["share_ratio"]) > 0.9, "its own rate holds it back: {}", of("hot"));
+    let missing = fairlane(&["demo", "--policy", "no-such-file.toml"]);
+    let problem = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert_eq!((missing.status.code(), problem.lines().count()), (Some(2), 1), "{problem}");
+}
+
+#[test]
 fn both_schedulers_are_offered_the_same_jobs() {
     let report = report();
     let offers = |scheduler| -> Vec<(String, i64)> {

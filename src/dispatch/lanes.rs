@@ -354,8 +354,12 @@ impl<T> Lanes<T> {
     /// Gives back slots of the tenant in `slot`, as `scopes` says, to whoever waits for them.
     pub(super) fn release(&self, scopes: impl Iterator<Item = Scope>) {
         let mut woken = Vec::new();
-        scopes.for_each(|scope| self.gate.release(scope, &mut woken));
-        self.wake(&mut woken);
+        for scope in scopes {
+            self.gate.release(scope, &mut woken);
+        }
+        if !woken.is_empty() {
+            self.wake(&mut woken);
+        }
     }
 
     /// Wakes lanes that wait for room in `purses`, as far as there is some.

@@ -52,6 +52,9 @@ impl<'a> Pass<'a> {
                 None
             }
         };
+        if let Some(rate) = &rules.rate {
+            state.meter.advance(rate, now);
+        }
         Pass { gate, entry, state, rules, slot, now, handed, closed }
     }
 
@@ -81,11 +84,11 @@ impl<'a> Pass<'a> {
 
     fn admit_unbudgeted(&mut self, cost: u32) -> Result<Held, Denial> {
         if let Some(rate) = &self.rules.rate {
-            check_rate(self.state, rate, cost, self.now)?;
+            check_rate(self.state, rate, cost)?;
         }
         let held = self.take_slots()?;
         if let Some(rate) = &self.rules.rate {
-            self.state.meter.charge(rate, rate.amount(cost), self.now);
+            self.state.meter.count(rate, rate.amount(cost));
         }
         self.state.waiting = None;
         Ok(held)
@@ -121,8 +124,21 @@ impl<'a> Pass<'a> {
     }
 
     fn take_slots(&mut self) -> Result<Held, Denial> {
-        let mut held = Held::NOTHING;
-        for scope in self.rules.scopes(self.slot) {
+        let tenant = Scope::Tenant(self.slot);
+        if !self.take(tenant) {
+            return Err(no_slot(self.gate, tenant));
+        }
+        let held = Held::NOTHING.with(tenant);
+        if self.rules.tier.is_none() && !self.rules.engine {
+            Ok(held)
+        } else {
+            self.take_shared(held)
+        }
+    }
+
+    /// Takes the slots that the tenant shares with others, beside those it has `held` before.
+    fn take_shared(&mut self, mut held: Held) -> Result<Held, Denial> {
+        for scope in self.rules.scopes(self.slot).skip(1) {
             if !self.take(scope) {
                 if !mutant!("gate.no_rollback") {
                     self.closed.back.extend(held.scopes(self.slot));
@@ -158,13 +174,15 @@ fn spending(cost: u32, extra: Option<&Extra>) -> Spending<'_> {
     Spending { cost: cost.into(), named: extra.map_or(&[], |extra| &extra.named) }
 }
 
-fn check_rate(state: &mut State, rate: &Rate, cost: u32, now: Nanos) -> Result<(), Denial> {
+/// What a rate whose meter has been brought up to date says to a job of `cost`.
+#[inline]
+fn check_rate(state: &State, rate: &Rate, cost: u32) -> Result<(), Denial> {
     let amount = rate.amount(cost);
     if amount > rate.widest() {
         let used = (amount, rate.widest());
         return Err(Denial { reason: Reason::TooWide, until: Until::Change, used, budget: None });
     }
-    state.meter.check(rate, amount, now).map_err(|refusal| Denial {
+    state.meter.fits(rate, amount).map_err(|refusal| Denial {
         reason: Reason::Rate,
         until: Until::Moment(refusal.retry_at),
         used: (refusal.current, refusal.limit),
@@ -184,7 +202,10 @@ pub(crate) fn foresee(
         draw.purse.foresee((draw.with_cost, spending(cost, None)), now)?;
     }
     if let Some(rate) = &rules.rate {
-        gate.entry(slot).open(|state| check_rate(state, rate, cost, now))?;
+        gate.entry(slot).open(|state| {
+            state.meter.advance(rate, now);
+            check_rate(state, rate, cost)
+        })?;
     }
     let full = rules.scopes(slot).find(|scope| !gate.slots(*scope).would_take());
     full.map_or(Ok(()), |scope| Err(no_slot(gate, scope)))

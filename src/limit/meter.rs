@@ -55,12 +55,20 @@ impl Meter {
         Meter { seen: Nanos::ZERO, refundable_from: Nanos::ZERO, state }
     }
 
-    /// Whether `amount` may go now. Leaves no trace but that what no longer counts is dropped.
+    /// [`advance`](Meter::advance) and [`fits`](Meter::fits) in one.
+    #[cfg(test)]
+    pub(crate) fn check(&mut self, rate: &Rate, amount: u64, now: Nanos) -> Result<(), Refusal> {
+        self.advance(rate, now);
+        self.fits(rate, amount)
+    }
+
+    /// Whether `amount` may go now, at the moment and under the rate of the last
+    /// [`advance`](Meter::advance): many jobs are looked at in one moment.
     ///
     /// # Errors
     /// [`Refusal`] when it may not.
-    pub(crate) fn check(&mut self, rate: &Rate, amount: u64, now: Nanos) -> Result<(), Refusal> {
-        self.advance(rate, now);
+    #[inline]
+    pub(crate) fn fits(&self, rate: &Rate, amount: u64) -> Result<(), Refusal> {
         let limit = rate.widest();
         let refused = |retry_at, current| Refusal { retry_at, current, limit };
         match &self.state {
@@ -73,9 +81,17 @@ impl Meter {
         }
     }
 
-    /// Counts `amount`, which [`check`](Meter::check) has let pass at the same `now`.
+    /// [`advance`](Meter::advance) and [`count`](Meter::count) in one.
+    #[cfg(test)]
     pub(crate) fn charge(&mut self, rate: &Rate, amount: u64, now: Nanos) {
         self.advance(rate, now);
+        self.count(rate, amount);
+    }
+
+    /// Counts `amount`, which [`fits`](Meter::fits) has let pass, at the moment of the last
+    /// [`advance`](Meter::advance).
+    #[inline]
+    pub(crate) fn count(&mut self, rate: &Rate, amount: u64) {
         match &mut self.state {
             State::Window(window) => window.charge(rate.per(), amount, self.seen),
             State::Bucket(bucket) => bucket.charge(amount),
@@ -110,8 +126,8 @@ impl Meter {
         }
     }
 
-    /// Takes on `rate`, and drops what no longer counts at `now`.
-    fn advance(&mut self, rate: &Rate, now: Nanos) {
+    /// Takes on `rate`, and drops what no longer counts at `now`. Leaves no other trace.
+    pub(crate) fn advance(&mut self, rate: &Rate, now: Nanos) {
         let elapsed = now.since(self.seen);
         match (&mut self.state, rate.shape()) {
             (State::Window(_), Shape::Strict) | (State::Bucket(_), Shape::Smooth { .. }) => {}

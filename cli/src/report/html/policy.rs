@@ -4,11 +4,14 @@ use std::fmt::Write;
 
 use fairlane::{KindCost, Override, Policy};
 
+use crate::check;
+
 /// Tenants with settings of their own that are listed; a policy may have 10,000.
 const OVERRIDES_MAX: usize = 50;
 
-/// Writes every value in force, defaults included. Read as a policy the text gives an equal one,
-/// except for tenants beyond the first [`OVERRIDES_MAX`], which are only counted.
+/// Writes every value in force, defaults included; quotas as comments, resolved, as they hold for each
+/// tenant. Read as a policy the text gives an equal one, except for quotas and for tenants beyond the first
+/// [`OVERRIDES_MAX`], which are only counted.
 pub(super) fn toml(policy: &Policy) -> String {
     let mut out = format!(
         "[engine]\nqueue_max = {}\ntenants_max = {}\nbase_quantum = {}\n\n\
@@ -19,13 +22,24 @@ pub(super) fn toml(policy: &Policy) -> String {
         grouped(policy.default_queue_max()),
         quoted(policy.default_tier().name()),
     );
+    if let Some(grants) = policy.concurrency() {
+        let _ = writeln!(out, "\n# The engine's grants in flight: at most {}.", grouped(grants));
+    }
     for tier in policy.tiers() {
         let (name, weight) = (tier.name(), tier.weight());
         let queue_max = grouped(tier.queue_max());
         let _ = write!(out, "\n[tiers.{name}]\nweight = {weight}\nqueue_max = {queue_max}\n");
+        if let Some(quota) = check::tier_quota(policy, tier) {
+            let _ = writeln!(out, "# limits of each tenant: {quota}");
+        }
     }
     for (name, own) in policy.overrides().take(OVERRIDES_MAX) {
         out += &tenant(name, own);
+        let tier = policy.default_tier();
+        let quota = policy.quota_for(tier, Some(own));
+        if quota != policy.quota_for(tier, None) {
+            let _ = writeln!(out, "# limits, in tier {}: {quota}", tier.name());
+        }
     }
     match policy.overrides().count().saturating_sub(OVERRIDES_MAX) {
         0 => {}
@@ -95,6 +109,18 @@ mod tests {
             let text = toml(&policy);
             assert_eq!(Policy::from_toml(&text).as_ref(), Ok(&policy), "{text}");
         }
+    }
+
+    #[test]
+    fn quotas_are_told_as_they_hold() {
+        let text = "[engine]\nconcurrency = 40\n[tiers.starter]\nweight = 1\nrate = '9 jobs per 60s'\n\
+                    [tenants.acme]\nconcurrency = '50%'\n";
+        let text = toml(&Policy::from_toml(text).unwrap());
+        for told in ["at most 40.", "each tenant: rate 9 jobs per 60s", "60s, concurrency 50%"] {
+            assert!(text.contains(told), "no `{told}` in:\n{text}");
+        }
+        assert!(Policy::from_toml(&text).is_ok(), "{text}");
+        assert!(!toml(&Policy::default()).contains("limits"));
     }
 
     #[test]
