@@ -73,7 +73,8 @@ pub(crate) struct DemoArgs {
 /// Exits with 2 when a flag or the policy is unfit or the page's file cannot be made, with 1 when the engine
 /// does not start, the report cannot be written, or a job got lost.
 pub(crate) fn run(args: DemoArgs) -> ExitCode {
-    let ((seconds, workers), policy, file) = match prepare(&args) {
+    let prepared = size(&args).and_then(|size| Ok((size, policy(&args)?, page(&args)?)));
+    let ((seconds, workers), policy, file) = match prepared {
         Ok(prepared) => prepared,
         Err(problem) => return fail(USAGE_EXIT, &problem),
     };
@@ -94,16 +95,15 @@ pub(crate) fn run(args: DemoArgs) -> ExitCode {
     }
 }
 
-/// Checks the flags, reads the policy, and opens the file of the page, if one is asked for.
-fn prepare(args: &DemoArgs) -> Result<((u32, u32), Policy, Option<PageFile>), String> {
-    let size = size(args)?;
-    let policy = match &args.policy {
-        Some(file) => check::load_or_first_problem(file)?,
-        None => Policy::default(),
-    };
+fn policy(args: &DemoArgs) -> Result<Policy, String> {
+    args.policy.as_deref().map_or_else(|| Ok(Policy::default()), check::load_or_first_problem)
+}
+
+/// Opens the file of the page, if one is asked for.
+fn page(args: &DemoArgs) -> Result<Option<PageFile>, String> {
     let sources: Vec<&Path> = args.policy.iter().map(PathBuf::as_path).collect();
-    let page = |file: &OsString| PageFile::create(Path::new(file), &sources);
-    Ok((size, policy, args.html.as_ref().map(page).transpose()?))
+    let create = |file: &OsString| PageFile::create(Path::new(file), &sources);
+    args.html.as_ref().map(create).transpose()
 }
 
 /// Reads the seconds and the workers, each in range and not too many together.
