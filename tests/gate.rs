@@ -15,3 +15,5 @@ mod order;
 mod rate;
 #[path = "gate/rig.rs"]
 mod rig;
+#[path = "gate/told.rs"]
+mod told;
