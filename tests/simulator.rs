@@ -14,6 +14,8 @@ mod mix;
 mod oracle;
 #[path = "simulator/producers.rs"]
 mod producers;
+#[path = "simulator/quota.rs"]
+mod quota;
 #[path = "support/rng.rs"]
 mod rng;
 #[path = "simulator/seeds.rs"]

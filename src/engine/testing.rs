@@ -4,13 +4,16 @@
 //! Behind the feature `testing` and no part of the API: it may change in any release.
 
 use super::job::{Accepted, Job, Refused};
+use super::shared::Shared;
 use super::submit::door;
 use super::{Builder, Engine, Worker};
 use crate::claim::Grant;
-use crate::dispatch::{Start, Tick};
+use crate::dispatch::{Lanes, Start, Tick};
+use crate::error::Reason;
 use crate::ring::{Stamp, Ticket};
-use crate::tenant::Tenant;
-use crate::units::Nanos;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::tenant::{Row, Tenant};
+use crate::units::{Nanos, Order};
 
 impl<T: Send + 'static> Builder<T> {
     /// Sets the first round (modulo 2^25), the first ring position of every lane (modulo 2^23) and
@@ -32,6 +35,8 @@ pub struct Pending<'a, T: Send + 'static> {
     tenant: Tenant,
     cost: u32,
     stamp: Stamp,
+    /// Where the job stands in its lane's order, if not at its end.
+    order: Option<Order>,
     /// The reserved place and the job, until one of the two ends.
     held: Option<(Ticket<'a, T>, T)>,
 }
@@ -52,11 +57,17 @@ pub fn reserve<T: Send + 'static>(
     };
     let row = lanes.table.row(tenant.slot());
     let door = door(tenant, row);
-    let stamp = shared.stamp(lanes, row);
+    let (order, stamp) = match order(shared, row, &job, cost) {
+        Ok(None) => (None, shared.stamp(lanes, row)),
+        Ok(Some((now, order))) => (Some(order), Stamp::at(now.0)),
+        Err((reason, detail)) => {
+            return Err(shared.refuse(job, Some((row, cost)), reason, detail));
+        }
+    };
     match row.tail.reserve(&lanes.pool, door) {
         Ok(ticket) => {
             let held = Some((ticket, job.payload));
-            Ok(Pending { engine, tenant, cost, stamp, held })
+            Ok(Pending { engine, tenant, cost, stamp, order, held })
         }
         Err(error) => {
             let (reason, detail) = shared.why(error, door.bound);
@@ -65,13 +76,42 @@ pub fn reserve<T: Send + 'static>(
     }
 }
 
+/// The moment of a submission and the order that its job wishes for, if any, as in a whole submission.
+fn order<T: Send + 'static>(
+    shared: &Shared<T>,
+    row: &Row,
+    job: &Job<T>,
+    cost: u32,
+) -> Result<Option<(Nanos, Order)>, (Reason, (u64, u64))> {
+    if !job.order.any && row.plain_bound.load(Relaxed) == row.bound.load(Relaxed) {
+        return Ok(None);
+    }
+    let cost_max = row.cost_max.load(Relaxed);
+    if cost > cost_max {
+        return Err((Reason::TooWide, (cost.into(), cost_max.into())));
+    }
+    let now = shared.clock.now();
+    let order = job.order.order(now, Nanos(row.max_wait.load(Relaxed)), shared.lanes.bands());
+    if order.deadline <= now {
+        return Err((Reason::Deadline, (0, 0)));
+    }
+    Ok(Some((now, order)))
+}
+
 impl<T: Send + 'static> Pending<'_, T> {
     /// Publishes the job and does the rest of the submission.
     pub fn finish(mut self) -> Accepted {
         let (ticket, payload) = self.held.take().expect("held until it ends");
         let (place, activates) = (ticket.position(), ticket.activates);
-        ticket.publish(self.cost, self.stamp, payload);
+        let lanes: &Lanes<T> = &self.engine.lanes;
+        match self.order {
+            None => ticket.publish(self.cost, self.stamp, payload),
+            Some(order) => {
+                ticket.publish_ordered(&lanes.pool, (self.cost, self.stamp), order, payload);
+            }
+        }
         self.join(activates);
+        self.order.into_iter().for_each(|order| lanes.expect(self.tenant.slot(), order));
         let shared = &self.engine.shared;
         shared.tell_enqueued(self.tenant, self.engine.lanes.table.row(self.tenant.slot()));
         Accepted { tenant: self.tenant, place }
@@ -114,15 +154,22 @@ pub fn lie_down<T: Send + 'static>(worker: &mut Worker<T>) {
 
 /// The second half: the look for work after the announcement. `false` when there is some, and the
 /// announcement is withdrawn; otherwise the worker would now park. `stalled` is what the last
-/// [`tick`] said: then only a lane that has become backlogged since counts as work.
-pub fn look_again<T: Send + 'static>(worker: &mut Worker<T>, stalled: bool) -> bool {
+/// [`tick`] said: then only a lane that has become backlogged since counts as work. `next` is what
+/// [`next_moment`] said before the announcement: the worker sleeps no longer.
+pub fn look_again<T: Send + 'static>(worker: &mut Worker<T>, stalled: bool, next: Nanos) -> bool {
     let rotation = &worker.shared.lanes.rotation;
-    let has_work = if stalled { rotation.has_fresh() } else { !rotation.is_empty() };
+    let is_sooner = worker.shared.lanes.gate.next_at() < next;
+    let has_work = if stalled { rotation.has_fresh() } else { !rotation.is_empty() || is_sooner };
     let sleeps = !has_work && !worker.shared.is_stopped();
     if !sleeps {
         get_up(worker);
     }
     sleeps
+}
+
+/// The next moment that anything in the engine waits for; [`Nanos::MAX`] for none.
+pub fn next_moment<T: Send + 'static>(engine: &Engine<T>) -> Nanos {
+    engine.lanes.gate.next_at()
 }
 
 /// Whether somebody has chosen a worker that lay down to wake it.

@@ -154,7 +154,12 @@ impl<'a> Pass<'a> {
     fn take(&mut self, scope: Scope) -> bool {
         if self.handed == Some(scope) {
             self.handed = None;
-            return true;
+            // The limit may have been lowered since.
+            if self.gate.slots(scope).is_within() {
+                return true;
+            }
+            self.back.push(scope);
+            return false;
         }
         match scope {
             Scope::Tenant(_) => self.entry.slots.take(),

@@ -95,6 +95,12 @@ impl Slots {
         word.has_room() && !word.is_queued()
     }
 
+    /// Whether no more are taken than there may be.
+    pub(super) fn is_within(&self) -> bool {
+        let word = self.look();
+        word.used() <= word.cap()
+    }
+
     /// Takes a slot, or joins the queue. Under the lot's lock; `is_first` when nobody queues yet.
     pub(super) fn take_or_queue(&self, is_first: bool) -> bool {
         let mut taken = false;

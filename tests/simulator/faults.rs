@@ -1,8 +1,9 @@
 //! What goes wrong around producers and workers: the clock, the policy, the ends of handlers.
 
-use crate::mix::draw_tier;
+use crate::mix::{draw_limits, draw_tier};
 use crate::oracle::{Breach, Kind, Verdict};
 use crate::systems::{Ending, Granted};
+use crate::terms::Tier;
 use crate::world::World;
 
 /// A year, in nanoseconds.
@@ -18,10 +19,11 @@ impl World<'_> {
         self.turn_clock(self.now + by)
     }
 
-    fn turn_clock(&mut self, to: u64) -> Verdict {
+    pub(crate) fn turn_clock(&mut self, to: u64) -> Verdict {
         let shown = self.system.turn_clock(to);
         let expected = self.now.max(to);
         self.now = expected;
+        self.oracle.at(expected);
         if shown == expected {
             return Ok(());
         }
@@ -63,7 +65,7 @@ impl World<'_> {
         let mut terms = self.terms.clone();
         for tier in &mut terms.tiers {
             if self.chance.per_mille(500) {
-                *tier = draw_tier(&mut self.chance);
+                *tier = Tier { quota: tier.quota, ..draw_tier(&mut self.chance) };
             }
         }
         if self.chance.per_mille(200) {
@@ -75,6 +77,12 @@ impl World<'_> {
             if terms.own.remove(&tenant).is_none() {
                 terms.own.insert(tenant, own);
             }
+        }
+        if let Some(habits) = self.mix.habits.filter(|_| self.chance.per_mille(700)) {
+            terms = draw_limits(&terms, &habits, &mut self.chance);
+        }
+        if terms.try_policy().is_none() {
+            return Ok(());
         }
         let taken = self.system.set_policy(&terms);
         self.tally.add("swaps", 1);
@@ -92,6 +100,9 @@ impl World<'_> {
             terms.tiers.pop();
         } else {
             terms.queue_max += 1;
+        }
+        if terms.try_policy().is_none() {
+            return Ok(());
         }
         let taken = self.system.set_policy(&terms);
         self.tally.add("bad policies", 1);

@@ -3,6 +3,7 @@
 //! frequent ones (swarm testing; Groce et al., 2012).
 
 use crate::chance::Chance;
+use crate::quota::{Habits, Quota};
 use crate::terms::{Terms, Tier};
 use std::collections::BTreeMap;
 
@@ -40,6 +41,8 @@ pub(crate) struct Mix {
     pub(crate) first_round: u32,
     pub(crate) first_position: u32,
     pub(crate) faults: Faults,
+    /// Limits and job options, in half of the seeds.
+    pub(crate) habits: Option<Habits>,
     /// Steps between two comparisons of a snapshot with the oracle.
     pub(crate) snapshot_every: u64,
     /// The step at which the engine is drained, with whatever is going on.
@@ -94,7 +97,7 @@ impl Mix {
         } as usize;
         let handler_ns = chance.pick(&[0, 200, 3_000, 50_000, 1_000_000, 20_000_000]);
         let near_wrap = chance.per_mille(300);
-        Mix {
+        let mix = Mix {
             seed,
             workers: chance.within(1..=8) as usize,
             producers: chance.scaled(1..=64) as usize,
@@ -112,8 +115,79 @@ impl Mix {
             first_position: if near_wrap { (1 << 23) - chance.within(1..=40) as u32 } else { 0 },
             faults: Faults::draw(chance),
             snapshot_every: 200 + 20 * tenants as u64,
+            habits: None,
             drain_at: chance.per_mille(300).then(|| chance.within(steps / 4..=steps.max(1))),
+        };
+        if seed % 2 == 1 { mix.limited(chance) } else { mix }
+    }
+
+    /// The same with limits, job options, or both.
+    fn limited(mut self, chance: &mut Chance) -> Mix {
+        let on = |chance: &mut Chance| chance.per_mille(500);
+        self.tenants = self.tenants.min(chance.pick(&[8, 32, 32, 200]));
+        self.terms = draw_terms(chance, self.tenants);
+        self.step_ns = chance.pick(&[2_000, 20_000, 200_000, 2_000_000]);
+        self.handler_ns = self.step_ns * chance.pick(&[0, 1, 10, 100]);
+        self.cost_max = self.cost_max.min(30);
+        self.batch_max = self.batch_max.min(40);
+        let span_ns = (self.step_ns * chance.scaled(10..=2_000)).max(100_000);
+        let habits = Habits {
+            rates: on(chance),
+            caps: on(chance),
+            tier_caps: on(chance),
+            capacity: on(chance),
+            minima: on(chance),
+            max_waits: on(chance),
+            span_ns,
+            workers: self.workers as u64,
+            cost_max: self.cost_max,
+            priorities: sometimes(chance, 10..=1_000),
+            delays: sometimes(chance, 10..=1_000),
+            deadlines: sometimes(chance, 10..=1_000),
+        };
+        // The meter's moments are the workers': their clocks agree where there are rates.
+        self.faults.skew_steps *= u64::from(!habits.rates);
+        if on(chance) {
+            self.terms.jitter_ns = chance.scaled(1..=1_000_000);
         }
+        self.terms = draw_limits(&self.terms, &habits, chance);
+        self.habits = Some(habits);
+        self
+    }
+
+    /// A run for controls of limits: each of them, in sizes that make a flaw show.
+    pub(crate) fn of_limits(seed: u64, steps: u64) -> Mix {
+        let mut mix = Mix::draw(2 * seed + 1, steps);
+        let chance = &mut Chance::new(!seed);
+        mix.tenants = mix.tenants.clamp(3, 8);
+        mix.workers = mix.workers.max(2);
+        mix.terms = draw_terms(chance, mix.tenants);
+        mix.terms.tiers = vec![tier(1_000, 40), tier(1_000, 60)];
+        (mix.terms.tenants_max, mix.terms.queue_max) = (64, 100_000);
+        mix.terms.own.clear();
+        (mix.terms.jitter_ns, mix.faults.skew_steps, mix.faults.stuck) = (0, 0, 0);
+        (mix.step_ns, mix.handler_ns) = (20_000, 100_000);
+        let all = Habits {
+            rates: true,
+            caps: true,
+            tier_caps: true,
+            capacity: true,
+            minima: false,
+            max_waits: true,
+            span_ns: 1_000_000,
+            workers: mix.workers as u64,
+            cost_max: mix.cost_max,
+            priorities: 400,
+            delays: 200,
+            deadlines: 300,
+        };
+        mix.terms = draw_limits(&mix.terms, &all, chance);
+        mix.habits = Some(all);
+        mix.produce = if seed % 2 == 0 { 400 } else { 150 };
+        mix.faults.loose = mix.faults.loose.max(20);
+        mix.faults.panic = mix.faults.panic.max(20);
+        mix.faults.swap = mix.faults.swap.min(1);
+        mix
     }
 
     /// A run for controls: every feature that the twin has, in sizes that make a flaw show.
@@ -140,7 +214,7 @@ impl Mix {
 }
 
 fn tier(weight: u32, bound: u32) -> Tier {
-    Tier { weight, bound }
+    Tier { weight, bound, quota: Quota::default() }
 }
 
 /// A rate of the range in half of the seeds, 0 in the others.
@@ -176,9 +250,28 @@ fn draw_terms(chance: &mut Chance, tenants: usize) -> Terms {
         base: chance.pick(&[1, 20, 20, 20, 1_000]),
         queue_max: (tenants_max * per_tenant).clamp(16, 1_000_000),
         tenants_max,
+        capacity: None,
+        jitter_ns: 0,
         tiers,
         own,
     }
+}
+
+/// The same terms with limits that do not contradict each other.
+pub(crate) fn draw_limits(terms: &Terms, habits: &Habits, chance: &mut Chance) -> Terms {
+    for _ in 0..8 {
+        let mut terms = terms.clone();
+        terms.capacity = habits.draw_capacity(chance);
+        for tier in terms.tiers.iter_mut().chain(terms.own.values_mut()) {
+            tier.bound = tier.bound.min(400);
+            tier.quota = habits.draw_quota(chance);
+        }
+        terms.own.values_mut().for_each(|own| own.quota.tier_cap = None);
+        if terms.try_policy().is_some() {
+            return terms;
+        }
+    }
+    terms.clone()
 }
 
 impl Faults {

@@ -2,7 +2,7 @@
 
 use crate::mix::Crowd;
 use crate::oracle::Verdict;
-use crate::systems::Job;
+use crate::systems::{Job, Wishes};
 use crate::world::{Stop, World};
 use fairlane::Reason;
 
@@ -30,7 +30,7 @@ impl World<'_> {
         self.trace.note("submit", tenant as u64, job.number << 1 | u64::from(submitted.is_ok()));
         match submitted {
             Ok(()) => self.oracle.accepted(tenant, job, true),
-            Err(reason) => self.refused(tenant, job, reason),
+            Err(reason) => self.refused(tenant, job, reason, false),
         }
     }
 
@@ -51,7 +51,11 @@ impl World<'_> {
     fn job(&mut self, tenant: usize) -> Job {
         let client = self.clients[tenant];
         let cost = if client.alike { client.cost } else { self.chance.within(1..=client.cost) };
-        Job { number: self.number(), cost: cost as u32 }
+        let wishes = match self.mix.habits {
+            Some(habits) => habits.draw_wishes(&mut self.chance, self.now),
+            None => Wishes::default(),
+        };
+        Job { number: self.number(), cost: cost as u32, wishes }
     }
 
     /// Names a tenant for the first time, after it was given up, or in another tier.
@@ -96,14 +100,14 @@ impl World<'_> {
         self.tally.add("batches", 1);
         for (at, job) in jobs.iter().enumerate() {
             match reason {
-                Some(reason) if at >= accepted => self.refused(tenant, *job, reason)?,
+                Some(reason) if at >= accepted => self.refused(tenant, *job, reason, at > accepted)?,
                 _ => self.oracle.accepted(tenant, *job, true)?,
             }
         }
         Ok(())
     }
 
-    fn refused(&mut self, tenant: usize, job: Job, reason: Reason) -> Verdict {
+    fn refused(&mut self, tenant: usize, job: Job, reason: Reason, follows: bool) -> Verdict {
         self.tally.add(reason.code(), 1);
         match reason {
             // The next submission asks for a new handle.
@@ -115,7 +119,7 @@ impl World<'_> {
             }
             _ => {}
         }
-        self.oracle.refused(tenant, job, reason)
+        self.oracle.refused(tenant, job, reason, follows)
     }
 
     fn stop_halfway(&mut self, producer: usize, tenant: usize) -> Verdict {
@@ -130,7 +134,7 @@ impl World<'_> {
                 self.producers[producer].stopped = Some(stop);
                 self.oracle.accepted(tenant, job, false)
             }
-            Err(reason) => self.refused(tenant, job, reason),
+            Err(reason) => self.refused(tenant, job, reason, false),
         }
     }
 

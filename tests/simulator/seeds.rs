@@ -50,8 +50,9 @@ pub(crate) fn run(seed: u64, steps: u64, trace: Trace) -> Result<Ran, Failed> {
 
 pub(crate) fn run_engine(mix: &Mix, steps: u64, trace: Trace) -> Result<Ran, Failed> {
     let (hand, alive) = (ManualClock::new(), Arc::new(AtomicU64::new(0)));
-    let engine = engine::build(mix, &hand);
-    let mut system = Fairlane::new(&engine, hand, mix, Arc::clone(&alive));
+    let told = engine::Told::default();
+    let engine = engine::build(mix, &hand, &told);
+    let mut system = Fairlane::new(&engine, hand, mix, (Arc::clone(&alive), told));
     let mut world = World::new(mix, &mut system, trace);
     let ran = finish(&mut world, steps);
     drop(system);

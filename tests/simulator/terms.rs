@@ -1,13 +1,16 @@
 //! A policy in the words of the simulator, for the engine and for the oracle alike.
 
-use fairlane::{Policy, Weight};
+use crate::quota::Quota;
+use fairlane::{Cap, Policy, Weight};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A tier: weight in thousandths, bound of each of its tenants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tier {
     pub(crate) weight: u32,
     pub(crate) bound: u32,
+    pub(crate) quota: Quota,
 }
 
 /// What holds for a tenant.
@@ -26,7 +29,10 @@ pub(crate) struct Terms {
     pub(crate) queue_max: u32,
     pub(crate) tenants_max: u32,
     pub(crate) tiers: Vec<Tier>,
-    /// Tenants with a weight and a bound of their own.
+    /// The engine's bound on grants in flight, and how far parked lanes' returns are put off.
+    pub(crate) capacity: Option<u32>,
+    pub(crate) jitter_ns: u64,
+    /// Tenants with a weight, a bound and quotas of their own.
     pub(crate) own: BTreeMap<usize, Tier>,
 }
 
@@ -49,23 +55,45 @@ impl Terms {
         1 << (self.queue_max * 4 / 5 / self.tenants_max).clamp(1, 32).ilog2()
     }
 
+    /// The quotas of a tenant; the bound of a tier is always its tier's.
+    pub(crate) fn quota(&self, tenant: usize, tier: usize) -> Quota {
+        let of = self.own.get(&tenant).unwrap_or(&self.tiers[tier]);
+        Quota { tier_cap: self.tiers[tier].quota.tier_cap, ..of.quota }
+    }
+
     pub(crate) fn policy(&self) -> Policy {
+        self.try_policy().expect("terms are drawn in range")
+    }
+
+    /// The policy, if its limits do not contradict each other.
+    pub(crate) fn try_policy(&self) -> Option<Policy> {
         let mut policy = Policy::builder()
             .base_quantum(self.base)
             .queue_max(self.queue_max)
             .tenants_max(self.tenants_max)
-            .default_tier(tier_name(0));
+            .default_tier(tier_name(0))
+            .jitter(Duration::from_nanos(self.jitter_ns));
+        if let Some(capacity) = self.capacity {
+            policy = policy.concurrency(capacity);
+        }
         for (number, tier) in self.tiers.iter().enumerate() {
             policy = policy
                 .tier(tier_name(number), weight(tier))
                 .tier_queue_max(tier_name(number), tier.bound);
+            if !tier.quota.is_none() {
+                policy = policy.tier_limits(tier_name(number), tier.quota.limits());
+            }
+            if let Some(cap) = tier.quota.tier_cap {
+                policy = policy.tier_concurrency(tier_name(number), Cap::Grants(cap));
+            }
         }
         for (tenant, own) in &self.own {
             policy = policy
                 .tenant_weight(tenant_name(*tenant), weight(own))
-                .tenant_queue_max(tenant_name(*tenant), own.bound);
+                .tenant_queue_max(tenant_name(*tenant), own.bound)
+                .tenant_limits(tenant_name(*tenant), own.quota.limits());
         }
-        policy.build().expect("terms are drawn in range")
+        policy.build().ok()
     }
 }
 

@@ -26,9 +26,9 @@ pub(crate) enum Doing {
     /// In a handler that does not return.
     Stuck,
     /// Has announced that it sleeps; the look after that comes next.
-    LyingDown { stalled: bool },
-    /// Parked; until this moment when only unfinished producers were left.
-    Asleep(Option<u64>),
+    LyingDown { stalled: bool, until: u64 },
+    /// Parked until this moment at most; `stalled` when only unfinished producers were left.
+    Asleep { stalled: bool, until: u64 },
     /// Its thread has ended.
     Gone,
 }
@@ -57,11 +57,11 @@ impl World<'_> {
             }
             Doing::Busy(until) if until <= self.now => self.end_first(worker),
             Doing::Busy(_) => Ok(()),
-            Doing::LyingDown { stalled } => {
-                self.look_again(worker, stalled);
+            Doing::LyingDown { stalled, until } => {
+                self.look_again(worker, stalled, until);
                 Ok(())
             }
-            Doing::Asleep(until) => {
+            Doing::Asleep { until, .. } => {
                 self.sleep_on(worker, until);
                 Ok(())
             }
@@ -70,14 +70,18 @@ impl World<'_> {
 
     pub(crate) fn look_for_work(&mut self, worker: usize, most: usize) -> Verdict {
         let now = self.read_clock(worker);
-        self.oracle.look();
+        self.oracle.look(now);
         let (stalled, granted) = self.system.tick(worker, now, most);
         self.trace.note("look", worker as u64, (granted.len() as u64) << 1 | u64::from(stalled));
+        self.note_expired()?;
         for one in &granted {
             self.trace.note("granted", one.tenant as u64, one.job.number);
             self.oracle.granted(one)?;
         }
         self.oracle.looked(worker, most, granted.len())?;
+        if granted.len() < most && self.mix.habits.is_some() {
+            self.check_waits()?;
+        }
         self.tally.add("granted", granted.len() as u64);
         if granted.is_empty() {
             self.find_nothing(worker, stalled);
@@ -96,6 +100,32 @@ impl World<'_> {
         Ok(())
     }
 
+    fn note_expired(&mut self) -> Verdict {
+        for expired in self.system.expired() {
+            self.tally.add("expired", 1);
+            self.trace.note("expired", expired.tenant as u64, expired.number);
+            self.oracle.expired(&expired)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is left to be looked at: what lanes wait for is known.
+    fn check_waits(&mut self) -> Verdict {
+        if self.drained || !self.chance.per_mille(100) {
+            return Ok(());
+        }
+        let figures = self.system.figures();
+        figures.waiting.iter().for_each(|(reason, lanes)| self.tally.add(reason.code(), *lanes));
+        self.oracle.check_waits(&figures)?;
+        let tenant = self.chance.index(self.clients.len());
+        // A handle may have gone stale, which its client learns when it submits.
+        if self.clients[tenant].named && figures.rows.iter().any(|row| row.tenant == tenant) {
+            let standing = self.system.explain(tenant);
+            self.oracle.check_standing(tenant, standing)?;
+        }
+        Ok(())
+    }
+
     /// The worker's clock may be read late, but never goes back.
     fn read_clock(&mut self, worker: usize) -> u64 {
         let late = self.mix.faults.skew_steps * self.mix.step_ns;
@@ -109,25 +139,26 @@ impl World<'_> {
         let place = &mut self.workers[worker];
         place.stalls = if stalled { place.stalls + 1 } else { 0 };
         if !self.drained && (!stalled || place.stalls > STALL_YIELDS) {
+            let until = self.system.next_moment();
             self.system.lie_down(worker);
-            self.workers[worker].doing = Doing::LyingDown { stalled };
+            self.workers[worker].doing = Doing::LyingDown { stalled, until };
         }
     }
 
-    fn look_again(&mut self, worker: usize, stalled: bool) {
-        let sleeps = self.system.look_again(worker, stalled);
+    fn look_again(&mut self, worker: usize, stalled: bool, until: u64) {
+        let sleeps = self.system.look_again(worker, stalled, until);
         self.trace.note("sleeps", worker as u64, u64::from(sleeps));
         let stall = STALL_SLEEP_MIN << (self.workers[worker].stalls - u32::from(stalled)).min(5);
-        let until = stalled.then(|| self.now + stall.min(STALL_SLEEP_MAX));
+        let until = if stalled { self.now + stall.min(STALL_SLEEP_MAX) } else { until };
         self.tally.add("sleeps", u64::from(sleeps));
-        self.workers[worker].doing = if sleeps { Doing::Asleep(until) } else { Doing::Awake };
+        self.workers[worker].doing =
+            if sleeps { Doing::Asleep { stalled, until } } else { Doing::Awake };
     }
 
-    fn sleep_on(&mut self, worker: usize, until: Option<u64>) {
+    fn sleep_on(&mut self, worker: usize, until: u64) {
         let woken = self.system.is_woken(worker);
-        let timeout = until.is_some_and(|until| until <= self.now)
-            || self.chance.per_mille(self.mix.faults.timeout)
-            || self.drained;
+        let timeout =
+            until <= self.now || self.chance.per_mille(self.mix.faults.timeout) || self.drained;
         if woken || timeout {
             self.tally.add("wakes", u64::from(woken));
             self.trace.note("wakes", worker as u64, u64::from(woken));
@@ -198,7 +229,7 @@ impl World<'_> {
     pub(crate) fn wake_up(&mut self, worker: usize) {
         match self.workers[worker].doing {
             Doing::Gone => self.come_back(worker),
-            Doing::LyingDown { .. } | Doing::Asleep(_) => self.system.get_up(worker),
+            Doing::LyingDown { .. } | Doing::Asleep { .. } => self.system.get_up(worker),
             Doing::Awake | Doing::Busy(_) | Doing::Stuck => {}
         }
         self.workers[worker].doing = Doing::Awake;
@@ -218,17 +249,26 @@ impl World<'_> {
 
     /// Nobody sleeps beside a job without a wake on its way.
     pub(crate) fn check_rest(&mut self) -> Verdict {
-        if self.oracle.eligible() == 0 {
+        if self.mix.habits.is_none() && self.oracle.eligible() == 0 {
             return Ok(());
         }
         let (mut sleeps, mut looks) = (false, false);
         for (worker, place) in self.workers.iter().enumerate() {
             match place.doing {
-                Doing::Awake | Doing::LyingDown { .. } | Doing::Asleep(Some(_)) => looks = true,
-                Doing::Asleep(None) if self.system.is_woken(worker) => looks = true,
-                Doing::Asleep(None) => sleeps = true,
+                Doing::Awake | Doing::LyingDown { .. } | Doing::Asleep { stalled: true, .. } => {
+                    looks = true;
+                }
+                Doing::Asleep { until, .. }
+                    if until <= self.now || self.system.is_woken(worker) =>
+                {
+                    looks = true;
+                }
+                Doing::Asleep { .. } => sleeps = true,
                 Doing::Busy(_) | Doing::Stuck | Doing::Gone => {}
             }
+        }
+        if looks || !sleeps {
+            return Ok(());
         }
         self.oracle.rested(sleeps, looks)
     }

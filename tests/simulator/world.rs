@@ -3,11 +3,17 @@
 use crate::chance::Chance;
 use crate::mix::Mix;
 use crate::oracle::{Breach, Kind, Oracle, Verdict};
+use crate::quota::Quota;
 use crate::systems::{Granted, System};
 use crate::tally::Tally;
 use crate::terms::Terms;
 use crate::trace::Trace;
 use crate::workers::Place;
+
+/// Longer than any wish reaches.
+const AGES_NS: u64 = 10_000_000_000_000;
+/// Looks that bring everything to rest.
+const LOOKS_MAX: u32 = 100_000;
 
 /// A producer, and the submission it has stopped in, if any.
 #[derive(Clone, Copy, Default, Debug)]
@@ -72,7 +78,13 @@ impl<'a> World<'a> {
         });
         World {
             clients: clients.collect(),
-            oracle: Oracle::new(&mix.terms, mix.tenants),
+            oracle: match mix.habits {
+                None => Oracle::new(&mix.terms, mix.tenants),
+                Some(_) => {
+                    let skew_ns = mix.faults.skew_steps * mix.step_ns;
+                    Oracle::limited(&mix.terms, mix.tenants, skew_ns)
+                }
+            },
             terms: mix.terms.clone(),
             producers: vec![Producer::default(); mix.producers],
             workers: (0..mix.workers).map(|_| Place::default()).collect(),
@@ -162,6 +174,7 @@ impl<'a> World<'a> {
         }
         self.end_all()?;
         if !self.drained {
+            self.lift_limits()?;
             self.serve_all()?;
             self.check_figures()?;
             let figures = self.system.figures();
@@ -175,16 +188,40 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Lets everything go that limits and due moments keep.
+    fn lift_limits(&mut self) -> Verdict {
+        if self.mix.habits.is_none() {
+            return Ok(());
+        }
+        let mut terms = self.terms.clone();
+        terms.capacity = None;
+        for tier in terms.tiers.iter_mut().chain(terms.own.values_mut()) {
+            tier.quota = Quota::default();
+        }
+        let taken = self.system.set_policy(&terms);
+        self.oracle.policy(&terms, taken)?;
+        self.terms = terms;
+        self.still_until = 0;
+        self.turn_clock(self.now + AGES_NS)
+    }
+
     /// Every worker looks for work in turn until nothing is left, then sleeps.
     fn serve_all(&mut self) -> Verdict {
         for worker in 0..self.workers.len() {
             self.wake_up(worker);
         }
+        let mut rounds = 0;
         // A look grants at least one job while there are any: the oracle sees to that.
-        while self.oracle.eligible() > 0 {
+        while self.oracle.waiting() > 0 && (self.mix.habits.is_some() || self.oracle.eligible() > 0)
+        {
             let worker = self.chance.index(self.workers.len());
             self.look_for_work(worker, 256)?;
             self.end_all()?;
+            rounds += 1;
+            if rounds > LOOKS_MAX {
+                let text = format!("{} jobs are never granted", self.oracle.waiting());
+                return Err(Breach::new(Kind::Work, text));
+            }
         }
         for worker in 0..self.workers.len() {
             self.look_for_work(worker, 1)?;

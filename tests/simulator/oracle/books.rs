@@ -13,12 +13,14 @@ impl Oracle {
         let sum = |of: fn(&Row) -> u64| seen.rows.iter().map(of).sum::<u64>();
         let running = self.granted - self.ended;
         let held = self.waiting as u64 + running;
+        let expired = self.limits.as_ref().map_or(0, |limits| limits.expired());
         // Tenants given up count in the totals and have no row.
-        let gone = self.granted + self.returned - sum(|row| row.dispatched);
+        let gone = self.granted + self.returned + expired - sum(|row| row.dispatched);
         let checks = [
             ("tenants", seen.rows.len() as u64, known as u64),
             ("tenants given up", seen.retired, self.retired),
-            ("dispatched", seen.dispatched, self.granted + self.returned),
+            ("dispatched", seen.dispatched, self.granted + self.returned + expired),
+            ("expired", seen.expired, expired),
             ("cost", seen.served_cost, self.granted_cost + self.returned_cost),
             ("depth", seen.depth, sum(|row| row.depth)),
             ("accepted", seen.accepted, sum(|row| row.accepted) + gone),
@@ -60,6 +62,10 @@ impl Oracle {
             depth: row.depth,
             refused: lane.refused,
             refused_cost: lane.refused_cost,
+            expired: lane.expired,
+            // What limits come to is exact at rest only.
+            in_flight: row.in_flight,
+            waits_for: row.waits_for,
         };
         if *row == expected && lane.named {
             return Ok(());
@@ -71,6 +77,10 @@ impl Oracle {
     fn check_blocks(&self, seen: &Figures) -> Verdict {
         let block = self.terms.block();
         let most = u64::from(self.terms.queue_max).next_multiple_of(block);
+        if self.limits.is_some() {
+            // What is set aside holds fewer blocks.
+            return Ok(());
+        }
         let least: u64 = self.lanes.iter().map(|lane| lane.places.len() as u64).sum();
         if (least..=most).contains(&seen.reserved) {
             return Ok(());
@@ -101,7 +111,7 @@ impl Oracle {
         let left: usize = self.lanes.iter().map(|lane| lane.places.len()).sum();
         let unpassed: usize = self.lanes.iter().map(|lane| lane.unpassed).sum();
         let checks = [
-            ("lanes ready after a drain", self.eligible as u64, 0),
+            ("lanes ready after a drain", self.eligible() as u64, 0),
             ("finished", report.finished, self.ended),
             ("running", report.running, self.granted - self.ended),
         ];
@@ -119,7 +129,12 @@ impl Oracle {
 
     fn take_back(&mut self, tenant: usize, number: u64) -> Verdict {
         let known = self.jobs.get_mut(number as usize);
-        let front = self.lanes[tenant].places.front().copied();
+        let mut places = self.lanes[tenant].places.iter();
+        let front = match self.limits {
+            // In the order of the bands, which is not looked at here.
+            Some(_) => places.find(|place| place.number == number).copied(),
+            None => places.next().copied(),
+        };
         let next = front.filter(|place| place.number == number && place.state == State::Ready);
         let (Some(known), Some(place)) = (known, next) else {
             let text = format!("job {number} of tenant {tenant} came back, next is {front:?}");
@@ -130,7 +145,7 @@ impl Oracle {
         self.returned_cost += u64::from(place.cost);
         self.waiting -= 1;
         let lane = &mut self.lanes[tenant];
-        lane.places.pop_front();
+        lane.places.retain(|place| place.number != number);
         lane.unpassed = 0;
         lane.dispatched += 1;
         lane.served_cost += u64::from(place.cost);
@@ -146,6 +161,7 @@ impl Oracle {
             ("ended", done + panicked, self.ended),
             ("running", count(Fate::Running), self.granted - self.ended),
             ("returned", count(Fate::Returned), self.returned),
+            ("expired", count(Fate::Expired), self.limits.as_ref().map_or(0, |l| l.expired())),
             ("waiting", count(Fate::Waiting), self.waiting as u64),
         ];
         for (what, counted, expected) in checks {

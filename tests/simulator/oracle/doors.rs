@@ -16,6 +16,9 @@ impl Oracle {
             let due = self.terms.of(tenant, tier);
             self.lanes[tenant] = Lane::new(due);
             (self.lanes[tenant].named, self.lanes[tenant].tier) = (true, tier);
+            if let Some(limits) = &mut self.limits {
+                limits.begin(tenant, &self.terms.quota(tenant, tier));
+            }
             self.quanta += due.quantum;
         } else if moves {
             self.move_to(tenant, tier);
@@ -70,8 +73,12 @@ impl Oracle {
         self.learn(tenant, job, Fate::Waiting);
         let lane = &self.lanes[tenant];
         let most = u64::from(self.terms.queue_max).next_multiple_of(self.terms.block());
-        let legal = lane.named && !self.stopped;
-        if !legal || lane.jobs() >= lane.due.bound as usize || self.waiting as u64 >= most {
+        let order = self.order_of(tenant, &job);
+        // Jobs set aside do not count towards the engine's bound by one.
+        let is_full = self.waiting as u64 >= most && self.limits.is_none();
+        let may_go = order.deadline > self.now && !(self.is_too_wide(tenant, job.cost));
+        let legal = lane.named && !self.stopped && may_go;
+        if !legal || lane.jobs() >= lane.due.bound as usize || is_full {
             let (jobs, waiting, bound) = (lane.jobs(), self.waiting, lane.due.bound);
             let text = format!(
                 "accepted: {job:?} of tenant {tenant} with {jobs} of {bound} and {waiting} of {most} waiting"
@@ -79,15 +86,27 @@ impl Oracle {
             return breach(Kind::Door, text);
         }
         let state = if published { State::Ready } else { State::Reserved };
-        self.push(tenant, Place { number: job.number, cost: job.cost, state });
+        let blocks = !published && self.limits.is_some() && self.may_be_idle(tenant);
+        if let (Some(limits), true) = (&mut self.limits, blocks) {
+            limits.blocks(tenant, job.number);
+        }
+        self.push(tenant, Place { number: job.number, cost: job.cost, state, order, at: self.now });
         Ok(())
     }
 
-    /// A job was refused.
-    pub(crate) fn refused(&mut self, tenant: usize, job: Job, reason: Reason) -> Verdict {
+    /// A job was refused; `follows` when it came behind the refused one in a batch.
+    pub(crate) fn refused(
+        &mut self,
+        tenant: usize,
+        job: Job,
+        reason: Reason,
+        follows: bool,
+    ) -> Verdict {
         self.learn(tenant, job, Fate::Refused);
         *self.refused.entry(reason).or_default() += 1;
         let stopped = self.stopped;
+        let is_late = self.order_of(tenant, &job).deadline <= self.now;
+        let is_too_wide = self.is_too_wide(tenant, job.cost);
         let lane = &mut self.lanes[tenant];
         if reason != Reason::StaleTenant {
             lane.refused += 1;
@@ -98,11 +117,13 @@ impl Oracle {
             Reason::QueueFull => lane.named && places >= lane.due.bound as usize,
             Reason::EngineFull => lane.named,
             Reason::StaleTenant => !lane.named,
+            Reason::Deadline => lane.named && is_late,
+            Reason::TooWide => lane.named && is_too_wide,
             Reason::Draining | Reason::Closed => stopped,
             Reason::TooManyTenants | Reason::Invalid => false,
             _ => false,
         };
-        if legal {
+        if legal || follows {
             return Ok(());
         }
         let bound = lane.due.bound;
@@ -136,6 +157,9 @@ impl Oracle {
         place.state = State::Ready;
         let place = *place;
         let alone = lane.places.len() == 1;
+        if let Some(limits) = &mut self.limits {
+            limits.finished(tenant, number);
+        }
         self.refresh(tenant);
         if alone {
             self.note_fresh(tenant, place);
@@ -150,6 +174,9 @@ impl Oracle {
         lane.tombstones += 1;
         self.waiting -= 1;
         self.jobs[number as usize].fate = Fate::Abandoned;
+        if let Some(limits) = &mut self.limits {
+            limits.finished(tenant, number);
+        }
         self.refresh(tenant);
     }
 }

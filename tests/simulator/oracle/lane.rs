@@ -1,5 +1,6 @@
 //! One tenant as the oracle knows it.
 
+use super::limits::Order;
 use crate::terms::Due;
 use std::collections::VecDeque;
 
@@ -9,6 +10,9 @@ pub(super) struct Place {
     pub(super) number: u64,
     pub(super) cost: u32,
     pub(super) state: State,
+    pub(super) order: Order,
+    /// When it was reserved.
+    pub(super) at: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +76,7 @@ pub(super) struct Lane {
     pub(super) served_cost: u64,
     pub(super) refused: u64,
     pub(super) refused_cost: u64,
+    pub(super) expired: u64,
     /// Grants not ended.
     pub(super) running: u32,
     /// Jobs ever accepted under this handle, tombstones included.
@@ -104,6 +109,7 @@ impl Lane {
             served_cost: 0,
             refused: 0,
             refused_cost: 0,
+            expired: 0,
             running: 0,
             accepted: 0,
             ready: false,
@@ -133,6 +139,12 @@ impl Lane {
             self.tombstones -= 1;
             self.unpassed += 1;
         }
+    }
+
+    /// Drops abandoned places wherever they stand: jobs with an order are taken past them.
+    pub(super) fn drop_abandoned(&mut self) {
+        self.places.retain(|place| place.state != State::Abandoned);
+        self.unpassed += std::mem::take(&mut self.tombstones);
     }
 
     /// Takes in what may have widened the range of the balance.

@@ -4,11 +4,13 @@ mod books;
 mod bound;
 mod doors;
 mod lane;
+mod limits;
 
 use crate::systems::{Ending, Granted};
 use crate::terms::Terms;
 use bound::{Pairs, is_above, turns_of_wait};
 use lane::{Lane, Place, State, Unsettled};
+use limits::Limits;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -38,6 +40,14 @@ pub(crate) enum Kind {
     /// Payloads or blocks are left over.
     Memory,
     Clock,
+    /// More was granted than a quota allows.
+    Quota,
+    /// A job was granted before it was due, or at or after its deadline.
+    Deadline,
+    /// An expired job was not told of, or wrongly, or not once.
+    Expiry,
+    /// A lane is said to wait for what does not keep it.
+    Reason,
     /// The engine panicked.
     Panic,
 }
@@ -77,6 +87,7 @@ enum Fate {
     Done,
     Panicked,
     Returned,
+    Expired,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +127,11 @@ pub(crate) struct Oracle {
     returned_cost: u64,
     refused: BTreeMap<fairlane::Reason, u64>,
     retired: u64,
+    /// In seeds with limits or job options: then nothing is said about fairness between lanes.
+    limits: Option<Limits>,
+    /// The clock, and the moment of the present look.
+    now: u64,
+    looked_at: u64,
 }
 
 impl Oracle {
@@ -142,7 +158,21 @@ impl Oracle {
             returned_cost: 0,
             refused: BTreeMap::new(),
             retired: 0,
+            limits: None,
+            now: 0,
+            looked_at: 0,
         }
+    }
+
+    /// The same for a run with limits, whose workers read the clock up to `skew_ns` late.
+    pub(crate) fn limited(terms: &Terms, tenants: usize, skew_ns: u64) -> Oracle {
+        let limits = Some(Limits::new(terms, tenants, skew_ns));
+        Oracle { limits, ..Oracle::new(terms, tenants) }
+    }
+
+    /// The clock shows `now`.
+    pub(crate) fn at(&mut self, now: u64) {
+        self.now = now;
     }
 
     /// The largest difference of two lanes, as a part of what is allowed.
@@ -150,13 +180,22 @@ impl Oracle {
         self.pairs.worst
     }
 
+    /// Lanes that must be granted a job by whoever looks.
     pub(crate) fn eligible(&self) -> usize {
-        self.eligible
+        if self.limits.is_some() { self.owed(self.now).count() } else { self.eligible }
+    }
+
+    /// Jobs that wait, published or not.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Brings a lane's state up to date after its places have changed.
     fn refresh(&mut self, tenant: usize) {
         let lane = &mut self.lanes[tenant];
+        if self.limits.is_some() {
+            return lane.drop_abandoned();
+        }
         lane.pass_abandoned();
         let ready = lane.front().is_some_and(|place| place.state == State::Ready);
         if ready && !lane.ready {
@@ -182,14 +221,18 @@ impl Oracle {
     }
 
     /// A look for work begins.
-    pub(crate) fn look(&mut self) {
+    pub(crate) fn look(&mut self, at: u64) {
         self.looks += 1;
+        self.looked_at = at;
     }
 
     /// A look for up to `most` jobs has found `found`.
     pub(crate) fn looked(&self, worker: usize, most: usize, found: usize) -> Verdict {
         if found > most {
             return breach(Kind::Work, format!("{found} jobs granted, {most} asked for"));
+        }
+        if self.limits.is_some() && !self.stopped {
+            return self.looked_at_limits(worker, most, found);
         }
         if found < most && self.eligible > 0 && !self.stopped {
             let ready: Vec<usize> =
@@ -203,13 +246,30 @@ impl Oracle {
         Ok(())
     }
 
+    fn looked_at_limits(&self, worker: usize, most: usize, found: usize) -> Verdict {
+        self.check_expiry()?;
+        let owed: Vec<usize> =
+            if found < most { self.owed(self.looked_at).take(5).collect() } else { Vec::new() };
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let text = format!("worker {worker} found {found} of {most}, and lanes {owed:?} may go");
+        breach(Kind::Work, text)
+    }
+
     /// A worker was granted a job.
     pub(crate) fn granted(&mut self, granted: &Granted) -> Verdict {
         let Granted { tenant, job, .. } = *granted;
         self.check_grant(granted)?;
-        self.check_turn(tenant)?;
+        if self.limits.is_some() {
+            self.check_limits(granted)?;
+        } else {
+            self.check_turn(tenant)?;
+        }
         let lane = &mut self.lanes[tenant];
-        lane.unpassed = 0;
+        if self.limits.is_none() {
+            lane.unpassed = 0;
+        }
         lane.grant(job.cost);
         lane.served_first.get_or_insert(self.looks);
         lane.waits_since = self.total + f64::from(job.cost);
@@ -219,6 +279,10 @@ impl Oracle {
         self.waiting -= 1;
         self.jobs[job.number as usize].fate = Fate::Running;
         self.fresh.remove(&tenant);
+        if self.limits.is_some() {
+            self.lanes[tenant].places.retain(|place| place.number != job.number);
+            return Ok(());
+        }
         let (cost, base) = (f64::from(job.cost), f64::from(self.terms.base));
         self.pairs.charge(tenant, cost, &self.lanes, base)?;
         self.pairs.grant(tenant, &self.lanes)?;
@@ -238,6 +302,7 @@ impl Oracle {
             return breach(Kind::Conservation, text);
         }
         match self.lanes[tenant].front() {
+            _ if self.limits.is_some() => Ok(()),
             Some(place) if place.number == job.number && place.state == State::Ready => Ok(()),
             front => breach(Kind::Order, format!("{granted:?} came, next is {front:?}")),
         }
@@ -272,6 +337,10 @@ impl Oracle {
         known.fate = if ending == Ending::Panicked { Fate::Panicked } else { Fate::Done };
         self.ended += 1;
         self.lanes[granted.tenant].running -= 1;
+        if let Some(limits) = &mut self.limits {
+            limits.ended(granted.tenant, granted.job.number);
+            return Ok(());
+        }
         let Ending::Settled(actual) = ending else { return Ok(()) };
         let back = f64::from(granted.job.cost) - f64::from(actual);
         self.lanes[granted.tenant].book(back);
@@ -282,9 +351,9 @@ impl Oracle {
 
     /// Some worker parks without a deadline although a job could be had, and nobody looks.
     pub(crate) fn rested(&self, sleeps: bool, looks: bool) -> Verdict {
-        if self.eligible > 0 && sleeps && !looks && !self.stopped {
+        if self.eligible() > 0 && sleeps && !looks && !self.stopped {
             let text =
-                format!("{} lanes are ready, a worker sleeps, no wake is pending", self.eligible);
+                format!("{} lanes are ready, a worker sleeps, no wake is pending", self.eligible());
             return breach(Kind::Wake, text);
         }
         Ok(())
@@ -317,6 +386,9 @@ impl Oracle {
         let due = self.terms.of(tenant, tier);
         let lane = &mut self.lanes[tenant];
         lane.tier = tier;
+        if let Some(limits) = &mut self.limits {
+            limits.follow(tenant, &self.terms.quota(tenant, tier), self.now);
+        }
         let before = std::mem::replace(&mut lane.due, due);
         if lane.named {
             self.quanta += (due.quantum - before.quantum).max(0.0);
@@ -346,6 +418,9 @@ impl Oracle {
     /// A tenant's first job ever, one that a single turn pays for: the lane cannot have had its
     /// turn, so it must be served next.
     fn note_fresh(&mut self, tenant: usize, place: Place) {
+        if self.limits.is_some() {
+            return;
+        }
         let lane = &self.lanes[tenant];
         let covered = lane.due.quantum >= self.terms.smallest_quantum().max(1.0);
         let first = lane.accepted == 1 && place.state == State::Ready;

@@ -1,13 +1,13 @@
 //! The engine itself, through its public API and the hooks of `fairlane::testing`.
 
-use super::{Drained, Ending, Figures, Granted, Job, Row, System};
+use super::{Drained, Ending, Expired, Figures, Granted, Job, Row, Standing, System, Wishes};
 use crate::mix::Mix;
 use crate::terms::{Terms, tenant_name, tier_name};
 use fairlane::testing::{self, Pending};
 use fairlane::{Clock, Engine, Grant, ManualClock, Nanos, Reason, Tenant, Worker};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A payload that is counted while it exists.
@@ -24,9 +24,18 @@ impl Drop for Load {
     }
 }
 
+/// What the expiry hook was told and the simulator has not looked at.
+pub(crate) type Told = Arc<Mutex<Vec<(Tenant, Expired)>>>;
+
 /// Makes the engine for a run.
-pub(crate) fn build(mix: &Mix, hand: &ManualClock) -> Engine<Load> {
+pub(crate) fn build(mix: &Mix, hand: &ManualClock, told: &Told) -> Engine<Load> {
+    let told = Arc::clone(told);
     Engine::builder()
+        .on_expired(move |job: fairlane::Expired<Load>| {
+            let Load { tenant, number, .. } = job.payload;
+            let expired = Expired { tenant, number, cost: job.cost };
+            told.lock().expect("nothing panics here").push((job.tenant, expired));
+        })
         .workers(mix.workers)
         .clock(Clock::Manual(hand.clone()))
         .policy(mix.terms.policy())
@@ -43,6 +52,7 @@ pub(crate) struct Fairlane<'a> {
     pending: Slots<Pending<'a, Load>>,
     grants: Slots<Grant<Load>>,
     alive: Arc<AtomicU64>,
+    told: Told,
 }
 
 /// Values by number; numbers are used again.
@@ -77,7 +87,7 @@ impl<'a> Fairlane<'a> {
         engine: &'a Engine<Load>,
         hand: ManualClock,
         mix: &Mix,
-        alive: Arc<AtomicU64>,
+        (alive, told): (Arc<AtomicU64>, Told),
     ) -> Self {
         Fairlane {
             engine,
@@ -87,13 +97,14 @@ impl<'a> Fairlane<'a> {
             pending: Slots::new(),
             grants: Slots::new(),
             alive,
+            told,
         }
     }
 
     fn load(&self, tenant: usize, job: Job) -> fairlane::Job<Load> {
         self.alive.fetch_add(1, Relaxed);
         let load = Load { tenant, number: job.number, alive: Arc::clone(&self.alive) };
-        fairlane::Job::new(load).cost(job.cost)
+        wished(fairlane::Job::new(load).cost(job.cost), &job.wishes)
     }
 
     fn handle(&self, tenant: usize) -> Tenant {
@@ -144,7 +155,8 @@ impl System for Fairlane<'_> {
         let (stalled, batch) = testing::tick(worker, Nanos(now), most);
         let granted = batch.map(|grant| {
             let (cost, load) = (grant.cost(), grant.payload());
-            let (tenant, job) = (load.tenant, Job { number: load.number, cost });
+            let (tenant, job) =
+                (load.tenant, Job { number: load.number, cost, wishes: Wishes::default() });
             Granted { key: grants.put(grant), tenant, job }
         });
         (stalled, granted.collect())
@@ -170,8 +182,33 @@ impl System for Fairlane<'_> {
         testing::lie_down(self.worker(worker));
     }
 
-    fn look_again(&mut self, worker: usize, stalled: bool) -> bool {
-        testing::look_again(self.worker(worker), stalled)
+    fn look_again(&mut self, worker: usize, stalled: bool, until: u64) -> bool {
+        testing::look_again(self.worker(worker), stalled, Nanos(until))
+    }
+
+    fn next_moment(&self) -> u64 {
+        testing::next_moment(self.engine).0
+    }
+
+    fn expired(&mut self) -> Vec<Expired> {
+        let told = std::mem::take(&mut *self.told.lock().expect("nothing panics here"));
+        let whose = |(handle, expired): (Tenant, Expired)| {
+            // A handle of somebody else shows as a tenant that there is not.
+            let is_its = self.handles[expired.tenant] == Some(handle);
+            Expired { tenant: if is_its { expired.tenant } else { usize::MAX }, ..expired }
+        };
+        told.into_iter().map(whose).collect()
+    }
+
+    fn explain(&self, tenant: usize) -> Standing {
+        let explained = self.engine.explain(self.handle(tenant)).expect("a live handle");
+        match explained.standing {
+            fairlane::Standing::Waiting(wait) => {
+                Standing::Waits(wait.reason, wait.eligible_at.map(|at| at.0))
+            }
+            fairlane::Standing::Ready { .. } => Standing::Ready,
+            _ => Standing::Idle,
+        }
     }
 
     fn is_woken(&self, worker: usize) -> bool {
@@ -211,6 +248,9 @@ impl System for Fairlane<'_> {
             depth: row.depth.into(),
             refused: row.refused.into(),
             refused_cost: row.refused_cost,
+            expired: row.expired,
+            in_flight: row.in_flight,
+            waits_for: row.waits_for,
         });
         let sum = |of: fn(&fairlane::WorkerRow) -> u64| seen.workers.iter().map(of).sum();
         Figures {
@@ -222,6 +262,9 @@ impl System for Fairlane<'_> {
             refused: seen.refused.clone(),
             retired: seen.tenants_retired,
             reserved: seen.queue_reserved,
+            expired: seen.expired,
+            in_flight: seen.limits.in_flight,
+            waiting: seen.limits.waiting.clone(),
             by_workers: (sum(|row| row.granted), sum(|row| row.cost)),
             rows: rows.collect(),
         }
@@ -244,4 +287,24 @@ impl System for Fairlane<'_> {
     fn payloads(&self) -> u64 {
         self.alive.load(Relaxed)
     }
+}
+
+/// The job with what its submitter wishes.
+fn wished(mut job: fairlane::Job<Load>, wishes: &Wishes) -> fairlane::Job<Load> {
+    if let Some(priority) = wishes.priority {
+        job = job.priority(priority);
+    }
+    if let Some(moment) = wishes.not_before {
+        job = job.not_before(Nanos(moment));
+    }
+    if let Some(time) = wishes.delay {
+        job = job.delay(Duration::from_nanos(time));
+    }
+    if let Some(moment) = wishes.deadline {
+        job = job.deadline(Nanos(moment));
+    }
+    if let Some(time) = wishes.max_wait {
+        job = job.max_wait(Duration::from_nanos(time));
+    }
+    job
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod engine;
 pub(crate) mod twin;
+pub(crate) mod usher;
 
 use crate::terms::Terms;
 use fairlane::Reason;
@@ -12,6 +13,42 @@ use std::collections::BTreeMap;
 pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) cost: u32,
+    pub(crate) wishes: Wishes,
+}
+
+/// When a job is to go, in its submitter's words.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Wishes {
+    pub(crate) priority: Option<i32>,
+    /// Not before this moment, or after this long.
+    pub(crate) not_before: Option<u64>,
+    pub(crate) delay: Option<u64>,
+    pub(crate) deadline: Option<u64>,
+    pub(crate) max_wait: Option<u64>,
+}
+
+impl Wishes {
+    /// Whether the submitter has said nothing.
+    pub(crate) fn are_none(&self) -> bool {
+        *self == Wishes::default()
+    }
+}
+
+/// A job whose deadline came first, as the hook was told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expired {
+    pub(crate) tenant: usize,
+    pub(crate) number: u64,
+    pub(crate) cost: u32,
+}
+
+/// What a tenant's lane is doing, as explained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    Idle,
+    Ready,
+    /// Why, and until when if that is known.
+    Waits(Reason, Option<u64>),
 }
 
 /// A job handed to a worker.
@@ -55,6 +92,10 @@ pub(crate) struct Row {
     pub(crate) depth: u64,
     pub(crate) refused: u64,
     pub(crate) refused_cost: u64,
+    pub(crate) expired: u64,
+    /// Grants in flight, where they are counted.
+    pub(crate) in_flight: Option<u32>,
+    pub(crate) waits_for: Option<Reason>,
 }
 
 /// A snapshot.
@@ -72,6 +113,11 @@ pub(crate) struct Figures {
     pub(crate) reserved: u64,
     /// Jobs granted and their cost, over all workers.
     pub(crate) by_workers: (u64, u64),
+    pub(crate) expired: u64,
+    /// Grants that count towards the engine's bound.
+    pub(crate) in_flight: u32,
+    /// Parked lanes by reason.
+    pub(crate) waiting: BTreeMap<Reason, u64>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -108,8 +154,13 @@ pub(crate) trait System {
 
     /// Announces that a worker sleeps.
     fn lie_down(&mut self, worker: usize);
-    /// The look after the announcement; whether the worker parks.
-    fn look_again(&mut self, worker: usize, stalled: bool) -> bool;
+    /// The look after the announcement; whether the worker parks. `until` is the moment read before.
+    fn look_again(&mut self, worker: usize, stalled: bool, until: u64) -> bool;
+    /// The next moment that anything waits for; `u64::MAX` for none.
+    fn next_moment(&self) -> u64;
+    /// Jobs that have expired since the last call.
+    fn expired(&mut self) -> Vec<Expired>;
+    fn explain(&self, tenant: usize) -> Standing;
     /// Whether somebody has chosen a worker that lay down to wake it.
     fn is_woken(&self, worker: usize) -> bool;
     fn get_up(&mut self, worker: usize);

@@ -1,6 +1,6 @@
 //! A slow, obvious twin of the engine, and the flaws that the oracle must notice in it.
 
-use super::{Drained, Ending, Figures, Granted, Job, Row, System};
+use super::{Drained, Ending, Expired, Figures, Granted, Job, Row, Standing, System};
 use crate::mix::Mix;
 use crate::systems::engine::Slots;
 use crate::terms::Terms;
@@ -442,7 +442,19 @@ impl System for Twin {
         self.asleep[worker] = true;
     }
 
-    fn look_again(&mut self, worker: usize, stalled: bool) -> bool {
+    fn next_moment(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn expired(&mut self) -> Vec<Expired> {
+        Vec::new()
+    }
+
+    fn explain(&self, _tenant: usize) -> Standing {
+        unreachable!("nobody waits for a limit here")
+    }
+
+    fn look_again(&mut self, worker: usize, stalled: bool, _until: u64) -> bool {
         let has_work = if stalled { !self.fresh.is_empty() } else { self.leaves_work() };
         let sleeps = !has_work && !self.stopped;
         self.asleep[worker] &= sleeps;
@@ -502,6 +514,7 @@ impl System for Twin {
             reserved: sum(|row| row.depth).next_multiple_of(self.terms.block()),
             by_workers: self.counts,
             rows,
+            ..Figures::default()
         }
     }
 
