@@ -348,6 +348,10 @@ impl<T> Lanes<T> {
     pub(crate) fn wake_parked(&self) {
         let mut woken = Vec::new();
         self.gate.wake_all(&mut woken);
+        // Slots handed over under other limits: a lane without any would keep its one for good.
+        for (slot, _) in self.table.rows() {
+            self.gate.take_back(slot, &mut woken);
+        }
         self.wake(&mut woken);
     }
 

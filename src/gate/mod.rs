@@ -332,6 +332,12 @@ impl Gate {
         });
     }
 
+    /// Gives back the slot that was handed to the lane of the tenant in `slot` and not used yet, if any.
+    pub(crate) fn take_back(&self, slot: u32, woken: &mut Vec<u32>) {
+        let handed = self.known(slot).and_then(|entry| entry.take_handed(slot));
+        handed.into_iter().for_each(|scope| self.release(scope, woken));
+    }
+
     /// Where a lane is parked, if it is.
     pub(crate) fn place(&self, lane: u32) -> Option<Place> {
         self.change(|lot| lot.place(lane).copied())

@@ -13,7 +13,7 @@ use crate::workers::Place;
 /// Longer than any wish reaches.
 const AGES_NS: u64 = 10_000_000_000_000;
 /// Looks that bring everything to rest.
-const LOOKS_MAX: u32 = 100_000;
+const LOOKS_MAX: u32 = 5_000;
 
 /// A producer, and the submission it has stopped in, if any.
 #[derive(Clone, Copy, Default, Debug)]

@@ -90,7 +90,9 @@ impl Oracle {
         if let (Some(limits), true) = (&mut self.limits, blocks) {
             limits.blocks(tenant, job.number);
         }
-        self.push(tenant, Place { number: job.number, cost: job.cost, state, order, at: self.now });
+        let reserved = |place: &Place| place.state == State::Reserved;
+        let is_hidden = !published || self.lanes[tenant].places.iter().any(reserved);
+        self.push(tenant, Place { number: job.number, cost: job.cost, state, order, is_hidden, at: self.now });
         Ok(())
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Place {
     pub(super) cost: u32,
     pub(super) state: State,
     pub(super) order: Order,
+    /// Whether it came behind an unfinished producer: then its deadline may pass unseen.
+    pub(super) is_hidden: bool,
     /// When it was reserved.
     pub(super) at: u64,
 }

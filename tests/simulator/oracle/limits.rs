@@ -320,7 +320,8 @@ impl Oracle {
     pub(super) fn check_expiry(&self) -> Verdict {
         for (tenant, lane) in self.lanes.iter().enumerate() {
             let blocked = self.limits().lanes[tenant].blocked_by.is_some();
-            let late = visible(lane).find(|place| place.order.deadline <= self.looked_at);
+            let late = visible(lane)
+                .find(|place| place.order.deadline <= self.looked_at && !place.is_hidden);
             if let (Some(late), false) = (late, blocked) {
                 let text = format!("{late:?} of tenant {tenant} is left at {}", self.looked_at);
                 return breach(Kind::Expiry, text);
