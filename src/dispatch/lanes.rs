@@ -349,8 +349,8 @@ impl<T> Lanes<T> {
         let mut woken = Vec::new();
         self.gate.wake_all(&mut woken);
         // Slots handed over under other limits: a lane without any would keep its one for good.
-        for (slot, _) in self.table.rows() {
-            self.gate.take_back(slot, &mut woken);
+        for (lane, row) in self.table.lanes() {
+            self.gate.take_back(lane, row.owner(), &mut woken);
         }
         self.wake(&mut woken);
     }

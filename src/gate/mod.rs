@@ -20,6 +20,7 @@ use crate::error::Reason;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Chunks, IS_MODEL, Mutex};
 use crate::units::Nanos;
+use entry::Handed;
 use lot::Lot;
 use slots::Slots;
 use std::sync::Arc;
@@ -332,10 +333,17 @@ impl Gate {
         });
     }
 
-    /// Gives back the slot that was handed to the lane of the tenant in `slot` and not used yet, if any.
-    pub(crate) fn take_back(&self, slot: u32, woken: &mut Vec<u32>) {
-        let handed = self.known(slot).and_then(|entry| entry.take_handed(slot));
-        handed.into_iter().for_each(|scope| self.release(scope, woken));
+    /// Gives back what was handed to a lane of the tenant in `slot` and not used yet, if anything.
+    pub(crate) fn take_back(&self, lane: u32, slot: u32, woken: &mut Vec<u32>) {
+        let Some(entry) = self.known(lane) else { return };
+        match entry.take_handed(slot) {
+            Handed::Nothing => {}
+            Handed::Slot(scope) => self.release(scope, woken),
+            Handed::Room(budget) => {
+                let purse = self.budgets.purse(budget);
+                purse.into_iter().for_each(|purse| self.share(&purse, woken));
+            }
+        }
     }
 
     /// Where a lane is parked, if it is.

@@ -158,7 +158,7 @@ impl<'a> Pass<'a> {
             if self.gate.slots(scope).is_within() {
                 return true;
             }
-            self.back.push(scope);
+            self.closed.back.push(scope);
             return false;
         }
         match scope {

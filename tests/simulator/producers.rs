@@ -100,7 +100,9 @@ impl World<'_> {
         self.tally.add("batches", 1);
         for (at, job) in jobs.iter().enumerate() {
             match reason {
-                Some(reason) if at >= accepted => self.refused(tenant, *job, reason, at > accepted)?,
+                Some(reason) if at >= accepted => {
+                    self.refused(tenant, *job, reason, at > accepted)?
+                }
                 _ => self.oracle.accepted(tenant, *job, true)?,
             }
         }

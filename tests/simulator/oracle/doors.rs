@@ -92,7 +92,10 @@ impl Oracle {
         }
         let reserved = |place: &Place| place.state == State::Reserved;
         let is_hidden = !published || self.lanes[tenant].places.iter().any(reserved);
-        self.push(tenant, Place { number: job.number, cost: job.cost, state, order, is_hidden, at: self.now });
+        self.push(
+            tenant,
+            Place { number: job.number, cost: job.cost, state, order, is_hidden, at: self.now },
+        );
         Ok(())
     }
 

@@ -208,7 +208,8 @@ impl Oracle {
     fn check_band(&mut self, tenant: usize, place: &Place) -> Verdict {
         let lane = &self.lanes[tenant];
         let band = place.order.band;
-        let mut before = ready(lane, self.looked_at).take_while(|other| other.number != place.number);
+        let mut before =
+            ready(lane, self.looked_at).take_while(|other| other.number != place.number);
         let overtaken =
             before.find(|first| first.order.band == band && self.precedes(first, place));
         drop(before);
