@@ -19,6 +19,11 @@ const NAME_BYTES_MAX: usize = 64;
 /// Longest key of a report, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 
+/// Amounts by number of dimension.
+type Amounts = Vec<(u32, u64)>;
+/// A refusal's reason and detail.
+type Why = (Reason, (u64, u64));
+
 /// What became of spending that was reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reported {
@@ -151,11 +156,11 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         budget: BudgetId,
         amounts: &[(Dimension, u64)],
-    ) -> Result<(Arc<Purse>, Vec<(u32, u64)>), BudgetError> {
+    ) -> Result<(Arc<Purse>, Amounts), BudgetError> {
         let engine = self.lanes.number;
         let purse = self.lanes.gate.budgets.purse(budget.number);
         let purse = purse.filter(|_| budget.engine == engine).ok_or(BudgetError::Foreign)?;
-        let mut sums: Vec<(u32, u64)> = Vec::with_capacity(amounts.len());
+        let mut sums: Amounts = Vec::with_capacity(amounts.len());
         for (dimension, amount) in amounts {
             if dimension.engine != engine {
                 return Err(BudgetError::Foreign);
@@ -174,7 +179,7 @@ impl<T: Send + 'static> Shared<T> {
         wishes: &Wishes,
         profile: u32,
         cost: u32,
-    ) -> Result<Option<Box<Extra>>, (Reason, (u64, u64))> {
+    ) -> Result<Option<Box<Extra>>, Why> {
         let Some(spends) = &wishes.spends else { return Ok(None) };
         let engine = self.lanes.number;
         let (budgets, amounts) = (&spends.budgets, &spends.amounts);

@@ -345,12 +345,15 @@ fn a_grant_with_a_reservation_knows_how_long_its_job_waited() {
     assert_eq!(grant.waited().map(|waited| waited.as_secs_f64().round()), Some(2.0));
 }
 
+/// How a grant ends.
+type Way = fn(Grant<&'static str>);
+
 // A-47, decision 10: what was reserved goes on every way out, once.
 #[test]
 fn a_reservation_ends_with_its_grant_on_every_way_out() {
     let mut rig = Rig::new(org(1_000));
     let acme = rig.tenant("acme");
-    let ways: [(fn(Grant<&'static str>), u64); 6] = [
+    let ways: [(Way, u64); 6] = [
         (drop, 4),
         (Grant::complete, 4),
         (|grant| grant.settle(9), 9),
