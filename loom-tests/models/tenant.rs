@@ -14,8 +14,8 @@ const TERMS: Terms = Terms::plain(0, 8);
 /// Lanes with a table for one tenant only, which is named.
 fn lanes_for_one() -> Arc<Lanes<u64>> {
     let (lanes, _) = lanes(0, 8, 1);
-    let lanes = Arc::into_inner(lanes).expect("nobody else has them yet");
-    let lanes = Lanes { table: Table::new(1), ..lanes };
+    let mut lanes = Arc::into_inner(lanes).expect("nobody else has them yet");
+    lanes.table = Table::new(1);
     lanes.table.intern("old", TERMS).unwrap();
     Arc::new(lanes)
 }
