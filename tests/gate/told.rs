@@ -38,7 +38,10 @@ fn a_look_without_room_for_grants_expires_what_is_to_expire() {
         assert_eq!(rig.workers[0].tick(next, 0).count(), 0);
     }
     let expired = rig.expired.lock().unwrap().clone();
-    assert_eq!(expired, [("late", Duration::from_millis(5))]);
+    let [("late", waited)] = expired[..] else { panic!("{expired:?}") };
+    // A wait is told to 2 us.
+    let until = Duration::from_millis(5);
+    assert!(waited <= until && waited + Duration::from_micros(2) > until, "{waited:?}");
 }
 
 /// Keeps what it is told.
