@@ -40,7 +40,7 @@ impl<T> Spot<'_, T> {
     }
 
     /// Whether this is not its tenant's first lane.
-    #[inline]
+    #[inline(always)]
     fn is_branch(&self) -> bool {
         self.lane >= self.lanes.first_branch
     }
@@ -157,6 +157,7 @@ impl Seat {
 
     /// Takes an empty lane out of the rotation, unless a producer is faster. All that the visit
     /// does to the lane comes before: the next moment it may be another worker's.
+    #[inline(always)]
     pub(super) fn leave<T>(
         &mut self,
         spot: &Spot<'_, T>,
@@ -175,7 +176,7 @@ impl Seat {
     }
 
     /// All about a lane that does not change during a visit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn spot<'a, T>(
         &mut self,
         lanes: &'a Lanes<T>,

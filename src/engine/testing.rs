@@ -76,13 +76,16 @@ pub fn reserve<T: Send + 'static>(
     }
 }
 
+/// The moment of a submission, and the order of its job.
+type Ordered = (Nanos, Order);
+
 /// The moment of a submission and the order that its job wishes for, if any, as in a whole submission.
 fn order<T: Send + 'static>(
     shared: &Shared<T>,
     row: &Row,
     job: &Job<T>,
     cost: u32,
-) -> Result<Option<(Nanos, Order)>, (Reason, (u64, u64))> {
+) -> Result<Option<Ordered>, (Reason, (u64, u64))> {
     if !job.order.any && row.plain_bound.load(Relaxed) == row.bound.load(Relaxed) {
         return Ok(None);
     }
