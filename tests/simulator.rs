@@ -4,6 +4,8 @@
 mod chance;
 #[path = "simulator/controls.rs"]
 mod controls;
+#[path = "simulator/controls_of_limits.rs"]
+mod controls_of_limits;
 #[path = "simulator/faults.rs"]
 mod faults;
 #[path = "simulator/found.rs"]

@@ -97,6 +97,11 @@ impl Place {
         self.grants(most).1.into_iter().map(|(_, job)| job).collect()
     }
 
+    /// Does what is to be done at `now`, as the timekeeper does.
+    pub(super) fn keep_time(&mut self, now: Nanos) {
+        self.seat.keep_time(&self.lanes, now);
+    }
+
     /// What a worker does before it sleeps.
     pub(super) fn settle_down(&mut self) {
         self.seat.settle_down(&self.lanes);

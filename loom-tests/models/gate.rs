@@ -1,12 +1,14 @@
 //! The gate: caps hold at every instant, and a parked lane always comes back.
 
+use super::dispatch_rig::{Place, lanes};
 use super::harness::check;
 use crate::gate::{Draw, Gate, Held, Note, Parked, Pass, Refused, Rules, Scope};
 use crate::limit::{BudgetTerms, DimensionTerms};
 use crate::park::{Alarm, dormitory};
+use crate::ring::{Door, Stamp};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
-use crate::units::Nanos;
+use crate::units::{Band, Nanos, Order};
 use loom::thread;
 use std::collections::HashMap;
 
@@ -192,5 +194,35 @@ fn gate_alarm() {
             beds[0].sleep(sleepers, None, || next.load(Relaxed) != u64::MAX);
         }
         parker.join().unwrap();
+    });
+}
+
+/// A producer publishes a job that expires at once while a timekeeper has just taken the lane's alarm:
+/// either the timekeeper sees the job, or the producer sees that no alarm is set and sets it.
+/// Bound: 2 preemptions.
+#[test]
+fn gate_expiry_seen() {
+    check("gate_expiry_seen", Some(2), || {
+        let (lanes, _beds) = lanes(1, 8, 1);
+        let (first, second) = (Nanos(1), Nanos(2));
+        lanes.gate.arm(0, first);
+        let producer = std::sync::Arc::clone(&lanes);
+        let producer = thread::spawn(move || {
+            let row = producer.table.row(0);
+            let door = Door { generation: 0, bound: 8, head: &row.drained.head_seen };
+            let ticket = row.tail.reserve(&producer.pool, door).expect("room");
+            let order = Order { band: Band::LAST, due: Nanos::ZERO, deadline: second };
+            let activates = ticket.activates;
+            ticket.publish_ordered(&producer.pool, (1, Stamp::NONE), order, 1);
+            if activates {
+                producer.activate(0);
+            }
+            producer.expect(0, order);
+        });
+        let mut keeper = Place::new(0, &lanes);
+        keeper.keep_time(first);
+        producer.join().unwrap();
+        keeper.keep_time(Nanos(u64::MAX - 1));
+        assert_eq!(lanes.expired.take().len(), 1, "nobody looked after the job");
     });
 }

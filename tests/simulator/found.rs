@@ -230,3 +230,55 @@ fn a_slots_next_tenant_does_not_inherit_a_window_that_a_swap_had_lifted() {
     rig.fill(new, 2, 1);
     assert_eq!(rig.take(&mut worker, 10).len(), 2);
 }
+
+#[test]
+fn a_tenant_whose_jobs_are_not_due_is_not_given_up() {
+    let rig = Rig::new(20, 1, 1_000);
+    let patient = rig.tenant("patient");
+    let mut worker = rig.engine.worker().unwrap();
+    rig.engine.submit(patient, Job::new(7).not_before(Nanos(2 * LONG.0))).unwrap();
+    assert_eq!(rig.take(&mut worker, 1), []);
+    rig.hand.advance(LONG);
+    assert!(rig.engine.tenant("new", "all").is_err(), "a job waits");
+    rig.hand.advance(LONG);
+    assert_eq!(rig.take(&mut worker, 1), [7]);
+}
+
+fn with_capacity(grants: Option<u32>) -> Policy {
+    let policy = Policy::builder().tier("all", Weight::ONE).default_tier("all");
+    let policy = policy.base_quantum(20).tenants_max(8).default_queue_max(1_000);
+    grants.into_iter().fold(policy, |policy, grants| policy.concurrency(grants)).build().unwrap()
+}
+
+#[test]
+fn a_slot_handed_over_before_a_swap_is_not_lost_with_the_limit() {
+    let rig = Rig::new(20, 8, 1_000);
+    rig.engine.set_policy(with_capacity(Some(1))).unwrap();
+    let (one, two) = (rig.tenant("one"), rig.tenant("two"));
+    let mut worker = rig.engine.worker().unwrap();
+    [one, two].into_iter().for_each(|tenant| rig.fill(tenant, 1, 1));
+    let held: Vec<_> = worker.tick(rig.hand.now(), 2).collect();
+    assert_eq!(held.len(), 1);
+    // The other lane is parked, and gets the slot.
+    drop(held);
+    rig.engine.set_policy(with_capacity(None)).unwrap();
+    assert_eq!(rig.take(&mut worker, 2).len(), 1);
+    rig.engine.set_policy(with_capacity(Some(1))).unwrap();
+    assert_eq!(rig.engine.snapshot().limits.in_flight, 0);
+    rig.fill(one, 1, 1);
+    assert_eq!(rig.take(&mut worker, 2), [one.slot()]);
+}
+
+#[test]
+fn a_slot_handed_over_before_a_pause_starts_nothing() {
+    let rig = Rig::new(20, 8, 1_000);
+    rig.engine.set_policy(with_capacity(Some(1))).unwrap();
+    let (one, two) = (rig.tenant("one"), rig.tenant("two"));
+    let mut worker = rig.engine.worker().unwrap();
+    [one, two].into_iter().for_each(|tenant| rig.fill(tenant, 1, 1));
+    drop(worker.tick(rig.hand.now(), 2).collect::<Vec<_>>());
+    rig.engine.set_policy(with_capacity(Some(0))).unwrap();
+    assert_eq!(rig.take(&mut worker, 2), []);
+    rig.engine.set_policy(with_capacity(Some(1))).unwrap();
+    assert_eq!(rig.take(&mut worker, 2).len(), 1);
+}

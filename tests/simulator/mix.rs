@@ -126,6 +126,8 @@ impl Mix {
         let on = |chance: &mut Chance| chance.per_mille(500);
         self.tenants = self.tenants.min(chance.pick(&[8, 32, 32, 200]));
         self.terms = draw_terms(chance, self.tenants);
+        // Room for all: what a full engine does to idle lanes is a limit of its own.
+        self.terms.queue_max = self.terms.tenants_max * 2_000;
         self.step_ns = chance.pick(&[2_000, 20_000, 200_000, 2_000_000]);
         self.handler_ns = self.step_ns * chance.pick(&[0, 1, 10, 100]);
         self.cost_max = self.cost_max.min(30);
@@ -153,6 +155,19 @@ impl Mix {
         self.terms = draw_limits(&self.terms, &habits, chance);
         self.habits = Some(habits);
         self
+    }
+
+    /// The same with nothing but bounds on grants in flight.
+    pub(crate) fn of_bounds(seed: u64, steps: u64) -> Mix {
+        let mut mix = Mix::of_limits(seed, steps);
+        let mut habits = mix.habits.expect("a run with limits");
+        (habits.rates, habits.max_waits, habits.delays, habits.deadlines) = (false, false, 0, 0);
+        mix.terms.capacity = Some(1);
+        mix.terms.tiers.iter_mut().for_each(|tier| tier.quota = Quota::default());
+        mix.habits = Some(habits);
+        (mix.faults.swap, mix.faults.timeout, mix.faults.death, mix.produce) = (0, 0, 0, 60);
+        (mix.handler_ns, mix.faults.loose) = (0, 1_000);
+        mix
     }
 
     /// A run for controls of limits: each of them, in sizes that make a flaw show.

@@ -4,6 +4,7 @@ use crate::mix::Mix;
 use crate::oracle::{Breach, Kind};
 use crate::systems::engine::{self, Fairlane};
 use crate::systems::twin::{Flaw, Twin};
+use crate::systems::usher::{Fault, Usher};
 use crate::tally::Tally;
 use crate::trace::Trace;
 use crate::world::World;
@@ -71,6 +72,12 @@ pub(crate) fn run_engine(mix: &Mix, steps: u64, trace: Trace) -> Result<Ran, Fai
 pub(crate) fn run_twin(mix: &Mix, steps: u64, flaw: Flaw) -> Result<Ran, Failed> {
     let mut twin = Twin::new(mix, flaw);
     finish(&mut World::new(mix, &mut twin, Trace::new(false)), steps)
+}
+
+/// Runs a slow engine with limits and a fault.
+pub(crate) fn run_usher(mix: &Mix, steps: u64, fault: Fault) -> Result<Ran, Failed> {
+    let mut usher = Usher::new(mix, fault);
+    finish(&mut World::new(mix, &mut usher, Trace::new(false)), steps)
 }
 
 fn finish(world: &mut World<'_>, steps: u64) -> Result<Ran, Failed> {

@@ -336,6 +336,14 @@ impl Oracle {
         (0..self.lanes.len()).filter(move |tenant| self.is_owed(*tenant, now))
     }
 
+    /// A lane that is owed a grant now, in words.
+    pub(super) fn owed_text(&self) -> Option<String> {
+        let limits = self.limits.as_ref()?;
+        let tenant = self.owed(self.now).next()?;
+        let (lane, limited) = (&self.lanes[tenant], &limits.lanes[tenant]);
+        Some(format!("lane {tenant} may go at {}: {:?}, {limited:?}", self.now, lane.places))
+    }
+
     fn is_owed(&self, tenant: usize, now: u64) -> bool {
         let limited = &self.limits().lanes[tenant];
         if limited.blocked_by.is_some() {

@@ -351,6 +351,14 @@ impl Oracle {
 
     /// Some worker parks without a deadline although a job could be had, and nobody looks.
     pub(crate) fn rested(&self, sleeps: bool, looks: bool) -> Verdict {
+        if let Some(text) = self.owed_text() {
+            let text = format!("a worker sleeps, no wake is pending: {text}");
+            return if sleeps && !looks && !self.stopped {
+                breach(Kind::Wake, text)
+            } else {
+                Ok(())
+            };
+        }
         if self.eligible() > 0 && sleeps && !looks && !self.stopped {
             let text =
                 format!("{} lanes are ready, a worker sleeps, no wake is pending", self.eligible());
