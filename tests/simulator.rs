@@ -40,7 +40,7 @@ use seeds::{STEPS, describe, run, run_many, setting};
 use trace::Trace;
 
 /// What some seed must bring about, or the simulator does not test it.
-const FEATURES: [&str; 27] = [
+const FEATURES: [&str; 34] = [
     "granted",
     "batches",
     "stalls",
@@ -67,6 +67,13 @@ const FEATURES: [&str; 27] = [
     "returned",
     "unpublished",
     "near wrap",
+    "expired",
+    "rate",
+    "concurrency",
+    "tier_concurrency",
+    "engine_concurrency",
+    "paused",
+    "deadline",
     "thousands of tenants",
 ];
 

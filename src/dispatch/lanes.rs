@@ -344,6 +344,16 @@ impl<T> Lanes<T> {
         woken.drain(..).for_each(|lane| self.activate(lane));
     }
 
+    /// Has a lane decided about anew whose tenant has other limits now.
+    pub(crate) fn reconsider(&self, lane: u32) {
+        let mut woken = Vec::new();
+        self.gate.take_back(lane, &mut woken);
+        if self.gate.call_back(lane) {
+            woken.push(lane);
+        }
+        self.wake(&mut woken);
+    }
+
     /// Takes every parked lane back into the rotation.
     pub(crate) fn wake_parked(&self) {
         let mut woken = Vec::new();

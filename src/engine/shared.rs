@@ -388,6 +388,7 @@ impl<T: Send + 'static> Shared<T> {
         if let Ok(new) = &interned {
             self.lanes.gate.tune(new.slot, rules);
             self.lanes.spread_terms(new.slot);
+            self.lanes.reconsider(new.slot);
         }
         Some(interned)
     }

@@ -282,3 +282,19 @@ fn a_slot_handed_over_before_a_pause_starts_nothing() {
     rig.engine.set_policy(with_capacity(Some(1))).unwrap();
     assert_eq!(rig.take(&mut worker, 2).len(), 1);
 }
+
+#[test]
+fn a_parked_lane_comes_back_when_its_tenant_moves_to_another_tier() {
+    let paused = Limits::default().concurrency(fairlane::Cap::Grants(0));
+    let policy = Policy::builder().tier("all", Weight::ONE).tier("paused", Weight::ONE);
+    let policy = policy.default_tier("all").tier_limits("paused", paused).build().unwrap();
+    let hand = ManualClock::new();
+    let engine = Engine::builder().clock(Clock::Manual(hand.clone())).policy(policy);
+    let rig = Rig { engine: engine.build().unwrap(), hand };
+    let mut worker = rig.engine.worker().unwrap();
+    let tenant = rig.engine.tenant("one", "paused").unwrap();
+    rig.fill(tenant, 1, 1);
+    assert_eq!(rig.take(&mut worker, 1), []);
+    assert_eq!(rig.tenant("one"), tenant);
+    assert_eq!(rig.take(&mut worker, 1).len(), 1);
+}
