@@ -238,6 +238,10 @@ impl<T: Send + 'static> Shared<T> {
         (cost, by_rule): (u32, bool),
     ) -> Result<Accepted, Refused<T>> {
         let row = lanes.table.row(tenant.slot());
+        // Before limits that may be another tenant's by now.
+        if row.tail.look().generation() != tenant.generation() {
+            return Err(self.refuse(job, None, Reason::StaleTenant, (0, 0)));
+        }
         let cost_max = row.cost_max.load(Relaxed);
         if cost > cost_max {
             let detail = (u64::from(cost), u64::from(cost_max));

@@ -57,6 +57,9 @@ pub fn reserve<T: Send + 'static>(
     };
     let row = lanes.table.row(tenant.slot());
     let door = door(tenant, row);
+    if row.tail.look().generation() != tenant.generation() {
+        return Err(shared.refuse(job, None, Reason::StaleTenant, (0, 0)));
+    }
     let (order, stamp) = match order(shared, row, &job, cost) {
         Ok(None) => (None, shared.stamp(lanes, row)),
         Ok(Some((now, order))) => (Some(order), Stamp::at(now.0)),
