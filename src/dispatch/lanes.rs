@@ -345,11 +345,15 @@ impl<T> Lanes<T> {
     }
 
     /// Has a lane decided about anew whose tenant has other limits now.
-    pub(crate) fn reconsider(&self, lane: u32) {
+    pub(crate) fn reconsider(&self, slot: u32) {
         let mut woken = Vec::new();
-        self.gate.take_back(lane, &mut woken);
-        if self.gate.call_back(lane) {
-            woken.push(lane);
+        let branches = self.known_branches(slot);
+        let others = branches.iter().flatten().map(|branch| branch.lane);
+        for lane in std::iter::once(slot).chain(others) {
+            self.gate.take_back(lane, slot, &mut woken);
+            if self.gate.call_back(lane) {
+                woken.push(lane);
+            }
         }
         self.wake(&mut woken);
     }

@@ -88,6 +88,12 @@ pub(crate) struct Faults {
 
 impl Mix {
     pub(crate) fn draw(seed: u64, steps: u64) -> Mix {
+        let mix = Mix::draw_plain(seed, steps);
+        if seed % 2 == 1 { mix.limited(&mut Chance::new(!seed)) } else { mix }
+    }
+
+    /// Without limits.
+    fn draw_plain(seed: u64, steps: u64) -> Mix {
         let mut chance = Chance::new(seed);
         let chance = &mut chance;
         let tenants = match chance.below(10) {
@@ -97,7 +103,7 @@ impl Mix {
         } as usize;
         let handler_ns = chance.pick(&[0, 200, 3_000, 50_000, 1_000_000, 20_000_000]);
         let near_wrap = chance.per_mille(300);
-        let mix = Mix {
+        Mix {
             seed,
             workers: chance.within(1..=8) as usize,
             producers: chance.scaled(1..=64) as usize,
@@ -117,8 +123,7 @@ impl Mix {
             snapshot_every: 200 + 20 * tenants as u64,
             habits: None,
             drain_at: chance.per_mille(300).then(|| chance.within(steps / 4..=steps.max(1))),
-        };
-        if seed % 2 == 1 { mix.limited(chance) } else { mix }
+        }
     }
 
     /// The same with limits, job options, or both.
@@ -207,7 +212,7 @@ impl Mix {
 
     /// A run for controls: every feature that the twin has, in sizes that make a flaw show.
     pub(crate) fn of_control(seed: u64, steps: u64) -> Mix {
-        let mut mix = Mix::draw(seed, steps);
+        let mut mix = Mix::draw_plain(seed, steps);
         let chance = &mut Chance::new(!seed);
         mix.tenants = mix.tenants.clamp(4, 12);
         mix.terms = draw_terms(chance, mix.tenants);

@@ -130,7 +130,11 @@ fn visible(lane: &Lane) -> impl Iterator<Item = &Place> + Clone {
 
 /// Of those, what may go at `now`.
 fn ready(lane: &Lane, now: u64) -> impl Iterator<Item = &Place> + Clone {
-    visible(lane).filter(move |place| place.order.due <= now && place.order.deadline > now)
+    visible(lane).filter(move |place| is_ready(place, now))
+}
+
+fn is_ready(place: &Place, now: u64) -> bool {
+    place.order.due <= now && place.order.deadline > now
 }
 
 impl Oracle {
@@ -208,8 +212,9 @@ impl Oracle {
     fn check_band(&mut self, tenant: usize, place: &Place) -> Verdict {
         let lane = &self.lanes[tenant];
         let band = place.order.band;
-        let mut before =
-            ready(lane, self.looked_at).take_while(|other| other.number != place.number);
+        let looked_at = self.looked_at;
+        let before = visible(lane).take_while(|other| other.number != place.number);
+        let mut before = before.filter(|other| is_ready(other, looked_at));
         let overtaken =
             before.find(|first| first.order.band == band && self.precedes(first, place));
         drop(before);
