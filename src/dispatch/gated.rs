@@ -38,7 +38,9 @@ impl<'a, T> Taker<T> for Gated<'a> {
     }
 
     fn admit(&mut self, till: &mut Till<'a>, cost: u32) -> bool {
-        if !till.purse.covers(cost) {
+        // The ring may ask twice about a job that it may not take; slots taken in vain go back later,
+        // so only the first answer is right.
+        if self.denial.is_some() || !till.purse.covers(cost) {
             return false;
         }
         match self.pass.admit(cost, None) {

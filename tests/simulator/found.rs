@@ -298,3 +298,21 @@ fn a_parked_lane_comes_back_when_its_tenant_moves_to_another_tier() {
     assert_eq!(rig.tenant("one"), tenant);
     assert_eq!(rig.take(&mut worker, 1).len(), 1);
 }
+
+#[test]
+fn a_lane_refused_for_its_tier_waits_for_its_tier_and_not_for_the_slot_it_has_taken_in_vain() {
+    let one = fairlane::Cap::Grants(1);
+    let policy = Policy::builder().tier("all", Weight::ONE).default_tier("all");
+    let policy = policy.tier_limits("all", Limits::default().concurrency(one));
+    let policy = policy.tier_concurrency("all", one).build().unwrap();
+    let rig = Rig::new(20, 8, 1_000);
+    let engine = Engine::builder().clock(Clock::Manual(rig.hand.clone())).policy(policy);
+    let rig = Rig { engine: engine.build().unwrap(), ..rig };
+    let mut worker = rig.engine.worker().unwrap();
+    let tenants = [rig.tenant("first"), rig.tenant("second")];
+    tenants.iter().for_each(|tenant| rig.fill(*tenant, 1, 1));
+    let held: Vec<_> = worker.tick(rig.hand.now(), 2).collect();
+    assert_eq!(held.len(), 1);
+    let rows = rig.engine.snapshot().tenant_rows;
+    assert_eq!(rows[1].waits_for, Some(fairlane::Reason::TierConcurrency));
+}

@@ -392,7 +392,7 @@ impl Oracle {
     /// Whether a limit keeps the lane's next job from going.
     fn binds(&self, tenant: usize, reason: Reason) -> bool {
         let caps = self.caps(tenant);
-        let dearest = ready(&self.lanes[tenant], self.looked_at).map(|place| place.cost).max();
+        let dearest = visible(&self.lanes[tenant]).map(|place| place.cost).max();
         let Some(dearest) = dearest else { return false };
         match reason {
             Reason::Rate => {
