@@ -1,6 +1,6 @@
 //! The gate: caps hold at every instant, and a parked lane always comes back.
 
-use super::dispatch_rig::{Place, lanes};
+use super::dispatch_rig::{Place, lanes, submit, tenant};
 use super::harness::check;
 use crate::gate::{Draw, Gate, Held, Note, Parked, Pass, Refused, Rules, Scope};
 use crate::limit::{BudgetTerms, DimensionTerms};
@@ -206,6 +206,8 @@ fn gate_expiry_seen() {
         let (lanes, _beds) = lanes(1, 8, 1);
         let (first, second) = (Nanos(1), Nanos(2));
         lanes.gate.arm(0, first);
+        // A job in front, so that the producer does not activate the lane: that ends with a fence too.
+        submit(&lanes, tenant(0), 0).unwrap();
         let producer = std::sync::Arc::clone(&lanes);
         let producer = thread::spawn(move || {
             let row = producer.table.row(0);
