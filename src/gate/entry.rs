@@ -1,6 +1,6 @@
 //! What is known of one limited tenant.
 
-use super::Scope;
+use super::Held;
 use super::budgets::Reservation;
 use super::slab::Slab;
 use super::slots::Slots;
@@ -15,7 +15,7 @@ use crate::units::Nanos;
 pub(crate) struct Entry {
     /// Grants in flight.
     pub(super) slots: Slots,
-    /// What is handed to the parked lane for its next visit; see [`code`] and [`ROOM`]. Changed by RMW only. The
+    /// What is handed to the parked lane for its next visit; see [`Handed`] and [`ROOM`]. Changed by RMW only. The
     /// lane's way back into the rotation carries it from one to the other.
     handed: AtomicU64,
     /// When the lane's jobs are looked after next, `u64::MAX` for never. Stored under the lot's lock.
@@ -46,23 +46,14 @@ pub(crate) struct State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Handed {
     Nothing,
-    /// A slot, which has been taken.
-    Slot(Scope),
+    /// Slots, which have been taken: all that a grant needs.
+    Slots(Held),
     /// The sight of room in the budget of this number; others may wait for what is left of it.
     Room(u32),
 }
 
 /// Marks the number of a budget.
 const ROOM: u64 = 1 << 63;
-
-/// `0` for none, then the tenant's own, the engine's, and the tiers'.
-const fn code(scope: Scope) -> u64 {
-    match scope {
-        Scope::Tenant(_) => 1,
-        Scope::Engine => 2,
-        Scope::Tier(tier) => 3 + tier as u64,
-    }
-}
 
 impl Entry {
     pub(super) fn new() -> Self {
@@ -104,9 +95,9 @@ impl Entry {
         });
     }
 
-    /// Hands a slot that has been taken for it to the tenant's parked lane.
-    pub(super) fn hand(&self, scope: Scope) {
-        self.handed.swap(code(scope), Relaxed);
+    /// Hands slots that have been taken for it to the tenant's parked lane.
+    pub(super) fn hand(&self, held: Held) {
+        self.handed.swap(held.bits().into(), Relaxed);
     }
 
     /// Tells the tenant's parked lane that a budget has room for its job.
@@ -116,16 +107,14 @@ impl Entry {
 
     /// What has been handed over since the last visit.
     #[inline]
-    pub(super) fn take_handed(&self, slot: u32) -> Handed {
+    pub(super) fn take_handed(&self) -> Handed {
         if self.handed.load(Relaxed) == 0 {
             return Handed::Nothing;
         }
         match self.handed.swap(0, Relaxed) {
             0 => Handed::Nothing,
-            1 => Handed::Slot(Scope::Tenant(slot)),
-            2 => Handed::Slot(Scope::Engine),
             room if room & ROOM != 0 => Handed::Room(room as u32),
-            tier => Handed::Slot(Scope::Tier((tier - 3) as u32)),
+            held => Handed::Slots(Held::from_bits(held as u16)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Where parked lanes wait, and what brings them back.
 
-use super::{Denial, Lack, Scope, Until};
+use super::{Denial, Held, Lack, Rules, Scope, Until};
 use crate::error::Reason;
 use crate::units::Nanos;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,22 @@ pub(crate) struct Place {
     /// Whether the tenant is below its guaranteed minimum, and so comes first.
     pub(crate) is_urgent: bool,
     number: u64,
+    /// The slots that its grant will need.
+    pub(super) needs: Needs,
+}
+
+/// The slots that a grant of the tenant in `slot` needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    pub(super) slot: u32,
+    pub(super) held: Held,
+}
+
+impl Needs {
+    pub(super) fn of(slot: u32, rules: &Rules) -> Self {
+        let held = rules.scopes(slot).fold(Held::NOTHING, Held::with);
+        Needs { slot, held }
+    }
 }
 
 /// Who is next: below its minimum first, then who has waited longest, then who came first.
@@ -74,9 +90,13 @@ impl Lot {
     }
 
     /// Parks a lane.
-    pub(super) fn put(&mut self, lane: u32, number: u64, place: (Denial, Nanos, bool)) {
-        let (denial, since, is_urgent) = place;
-        let place = Place { denial, since, is_urgent, number };
+    pub(super) fn put(
+        &mut self,
+        lane: u32,
+        (number, needs): (u64, Needs),
+        (denial, since, is_urgent): (Denial, Nanos, bool),
+    ) {
+        let place = Place { denial, since, is_urgent, number, needs };
         self.parks[denial.reason.index()] += 1;
         match denial.until {
             Until::Moment(moment) => drop(self.timers.insert((moment, number), lane)),
@@ -93,6 +113,14 @@ impl Lot {
         }
         let before = self.places.insert(lane, place);
         debug_assert!(before.is_none(), "a lane is parked once");
+    }
+
+    /// Has a parked lane wait for something else, with the age it has.
+    pub(super) fn wait_for(&mut self, lane: u32, denial: Denial) {
+        if let Some(place) = self.remove(lane) {
+            let Place { number, needs, since, is_urgent, .. } = place;
+            self.put(lane, (number, needs), (denial, since, is_urgent));
+        }
     }
 
     /// Takes a lane out, whatever it waits for.

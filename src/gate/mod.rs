@@ -21,7 +21,8 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Chunks, IS_MODEL, Mutex};
 use crate::units::Nanos;
 use entry::Handed;
-use lot::Lot;
+use lot::{Lot, Needs};
+use pass::no_slot;
 use slots::Slots;
 use std::sync::Arc;
 
@@ -196,7 +197,7 @@ impl Gate {
                 Until::Slot(scope) => {
                     let is_first = lot.first(*scope).is_none();
                     if self.slots(*scope).take_or_queue(is_first) {
-                        self.entry(lane).hand(*scope);
+                        self.entry(lane).hand(Held::NOTHING.with(*scope));
                         return Parked::Goes;
                     }
                 }
@@ -213,7 +214,8 @@ impl Gate {
             let is_urgent = denial.until == Until::Slot(Scope::Engine)
                 && self.entry(slot).slots.used() < self.scaled(rules.min);
             let before = lot.next_at();
-            lot.put(lane, number, (denial, since, is_urgent));
+            let needs = Needs::of(slot, rules);
+            lot.put(lane, (number, needs), (denial, since, is_urgent));
             Parked::Waits { sooner: lot.next_at() < before }
         })
     }
@@ -235,21 +237,57 @@ impl Gate {
         });
     }
 
-    /// Hands out slots as long as there are any, to as many lanes as there is room for (T-F17).
+    /// Hands out slots as long as there are any, to as many lanes as there is room for (T-F17). A lane
+    /// gets all the slots that its grant needs at once: with one of them in hand, two lanes could pass
+    /// each other's on for ever. One that lacks another slot queues for that from then on.
     fn hand_out(&self, lot: &mut Lot, scope: Scope, woken: &mut Vec<u32>) {
-        let slots = self.slots(scope);
         while let Some(lane) = lot.first(scope) {
-            if !slots.take_for_queue() {
+            if !self.slots(scope).take_for_queue() {
                 return;
             }
-            let place = lot.remove(lane).expect("the first of a queue has a place");
-            if place.is_urgent {
-                lot.count_minimum();
+            let needs = lot.place(lane).expect("the first of a queue has a place").needs;
+            match self.take_others(needs, scope) {
+                Ok(held) => {
+                    let place = lot.remove(lane).expect("just seen");
+                    if place.is_urgent {
+                        lot.count_minimum();
+                    }
+                    self.entry(lane).hand(held);
+                    woken.push(lane);
+                }
+                Err(full) => {
+                    self.slots(scope).give_anyway();
+                    self.queue_for(lot, lane, full);
+                }
             }
-            self.entry(lane).hand(scope);
-            woken.push(lane);
         }
-        slots.unqueue();
+        self.slots(scope).unqueue();
+    }
+
+    /// Takes the slots that a grant needs beside the one of `scope`, which has been taken; none if one of
+    /// them is not to be had.
+    fn take_others(&self, needs: Needs, scope: Scope) -> Result<Held, Scope> {
+        let mut held = Held::NOTHING;
+        for other in needs.held.scopes(needs.slot).filter(|other| *other != scope) {
+            if !self.slots(other).take() {
+                for taken in held.scopes(needs.slot) {
+                    self.slots(taken).give_anyway();
+                }
+                return Err(other);
+            }
+            held = held.with(other);
+        }
+        Ok(held.with(scope))
+    }
+
+    /// Moves a lane to the queue for a slot of `scope`; it stays where it is if one has come free.
+    fn queue_for(&self, lot: &mut Lot, lane: u32, scope: Scope) {
+        let is_first = lot.first(scope).is_none();
+        if self.slots(scope).take_or_queue(is_first) {
+            self.slots(scope).give_anyway();
+        } else {
+            lot.wait_for(lane, no_slot(self, scope));
+        }
     }
 
     /// Hands out what room a budget has to as many lanes as it is enough for (T-F17): those that need least
@@ -336,9 +374,11 @@ impl Gate {
     /// Gives back what was handed to a lane of the tenant in `slot` and not used yet, if anything.
     pub(crate) fn take_back(&self, lane: u32, slot: u32, woken: &mut Vec<u32>) {
         let Some(entry) = self.known(lane) else { return };
-        match entry.take_handed(slot) {
+        match entry.take_handed() {
             Handed::Nothing => {}
-            Handed::Slot(scope) => self.release(scope, woken),
+            Handed::Slots(held) => {
+                held.scopes(slot).for_each(|scope| self.release(scope, woken));
+            }
             Handed::Room(budget) => {
                 let purse = self.budgets.purse(budget);
                 purse.into_iter().for_each(|purse| self.share(&purse, woken));

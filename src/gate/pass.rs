@@ -20,7 +20,7 @@ pub(crate) struct Pass<'a> {
     slot: u32,
     now: Nanos,
     /// A slot that was taken for this visit and is not used yet.
-    handed: Option<Scope>,
+    handed: Held,
     /// What is to be done after the visit.
     closed: Closed,
 }
@@ -44,12 +44,12 @@ impl<'a> Pass<'a> {
         now: Nanos,
     ) -> Self {
         let mut closed = Closed::default();
-        let handed = match gate.entry(lane).take_handed(slot) {
-            Handed::Nothing => None,
-            Handed::Slot(scope) => Some(scope),
+        let handed = match gate.entry(lane).take_handed() {
+            Handed::Nothing => Held::NOTHING,
+            Handed::Slots(held) => held,
             Handed::Room(budget) => {
                 closed.room = Some(budget);
-                None
+                Held::NOTHING
             }
         };
         if let Some(rate) = &rules.rate {
@@ -119,7 +119,7 @@ impl<'a> Pass<'a> {
 
     /// Ends the visit.
     pub(crate) fn close(mut self) -> Closed {
-        self.closed.back.extend(self.handed);
+        self.closed.back.extend(self.handed.scopes(self.slot));
         self.closed
     }
 
@@ -152,8 +152,8 @@ impl<'a> Pass<'a> {
 
     #[inline]
     fn take(&mut self, scope: Scope) -> bool {
-        if self.handed == Some(scope) {
-            self.handed = None;
+        if self.handed.has(scope) {
+            self.handed = self.handed.without(scope);
             // The limit may have been lowered since.
             if self.gate.slots(scope).is_within() {
                 return true;
@@ -216,7 +216,7 @@ pub(crate) fn foresee(
     full.map_or(Ok(()), |scope| Err(no_slot(gate, scope)))
 }
 
-fn no_slot(gate: &Gate, scope: Scope) -> Denial {
+pub(super) fn no_slot(gate: &Gate, scope: Scope) -> Denial {
     let slots = gate.slots(scope);
     let cap = slots.cap().unwrap_or(0);
     let reason = match scope {

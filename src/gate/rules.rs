@@ -79,6 +79,7 @@ const ENGINE: u16 = 2;
 /// There is a reservation for it with the tenant's state.
 const RESERVED: u16 = 4;
 const TIER_SHIFT: u32 = 3;
+const TIERS: u16 = (1 << Held::BITS) - (1 << TIER_SHIFT);
 
 impl Held {
     /// How many bits there are.
@@ -114,6 +115,21 @@ impl Held {
     /// Whether there is a reservation in budgets.
     pub(crate) const fn is_reserved(self) -> bool {
         self.0 & RESERVED != 0
+    }
+
+    /// Whether there is a slot of `scope` among them. A lane's tier does not change while it holds one.
+    #[inline]
+    pub(crate) const fn has(self, scope: Scope) -> bool {
+        let one = Held::NOTHING.with(scope).0;
+        match scope {
+            Scope::Tier(_) => self.0 & TIERS == one,
+            _ => self.0 & one != 0,
+        }
+    }
+
+    /// Without the slot of `scope`.
+    pub(crate) const fn without(self, scope: Scope) -> Held {
+        Held(self.0 & !Held::NOTHING.with(scope).0)
     }
 
     /// The slots held by a grant of the tenant in `slot`, innermost last.

@@ -73,7 +73,9 @@ fn an_observer_is_told_of_each_parking_with_its_reason_and_moment() {
     let tenants = ["metered", "narrow", "free"].map(|name| engine.tenant(name, "starter").unwrap());
     clock.advance_to(Nanos(7));
     for tenant in tenants {
-        (0..2).for_each(|job| drop(engine.submit(tenant, job).unwrap()));
+        (0..2).for_each(|job| {
+            engine.submit(tenant, job).unwrap();
+        });
     }
     let mut worker = engine.worker().unwrap();
     let mut grants = Vec::new();

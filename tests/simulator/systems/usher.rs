@@ -248,7 +248,7 @@ impl Usher {
         }
         let of_band = due.iter().filter(|(_, job)| job.band == band);
         if self.fault == Fault::ReordersBand {
-            return of_band.map(|(at, _)| *at).last();
+            return of_band.map(|(at, _)| *at).next_back();
         }
         of_band.min_by_key(|(at, job)| (job.due.max(job.at), *at)).map(|(at, _)| *at)
     }
@@ -294,9 +294,9 @@ impl Usher {
         let open = lane.jobs.iter().take_while(|job| job.is_open).filter(|job| job.due <= now);
         let mut waits = [false; 4];
         open.for_each(|job| waits[job.band] = true);
-        for other in 0..4 {
+        for (other, passed) in lane.passed.iter_mut().enumerate() {
             let passes = waits[other] && other != band;
-            lane.passed[other] = if passes { lane.passed[other] + 1 } else { 0 };
+            *passed = if passes { *passed + 1 } else { 0 };
         }
         lane.row.dispatched += 1;
         lane.row.served_cost += u64::from(job.cost);
