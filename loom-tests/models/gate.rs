@@ -213,7 +213,12 @@ fn gate_expiry_seen() {
             let row = producer.table.row(0);
             let door = Door { generation: 0, bound: 8, head: &row.drained.head_seen };
             let ticket = row.tail.reserve(&producer.pool, door).expect("room");
-            let order = Order { band: Band::LAST, due: Nanos::ZERO, deadline: second };
+            let order = Order {
+                band: Band::LAST,
+                due: Nanos::ZERO,
+                deadline: second,
+                extra: Order::NO_EXTRA,
+            };
             let activates = ticket.activates;
             ticket.publish_ordered(&producer.pool, (1, Stamp::NONE), order, 1);
             if activates {

@@ -8,7 +8,7 @@ pub(crate) use parking_lot::MutexGuard;
 use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 
 /// As the standard library's, never poisoned.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
 impl<T> Mutex<T> {
