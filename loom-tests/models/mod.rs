@@ -18,6 +18,7 @@ mod ring;
 mod ring_blocks;
 mod ring_life;
 mod ring_rig;
+mod ring_spare;
 mod rotation;
 mod selftest;
 mod tenant;

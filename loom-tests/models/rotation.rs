@@ -40,6 +40,18 @@ impl<T> Ring<T> {
         visited
     }
 
+    /// Claims one lane, lets `visit` see it, and puts it back as a lane whose turn is still to come.
+    /// `false` when somebody else has it.
+    fn look_after(&self, seat: usize, lane: u32, visit: impl FnOnce(&mut T)) -> bool {
+        let Some(mut claim) = self.rotation.claim_lane(seat, lane) else { return false };
+        let mut findings = Findings::default();
+        let mut right = claim.next_right().expect("the lane has been claimed");
+        self.lanes[lane as usize].open(&mut right, visit);
+        findings.unseen(&right);
+        self.rotation.put_back(seat, &claim, &findings);
+        true
+    }
+
     /// Claims all there is, for good.
     fn take_all(&self) -> Vec<u32> {
         let mut all = Vec::new();
@@ -84,6 +96,24 @@ fn rotation_hand_over() {
 #[test]
 fn rotation_hand_over_of_one() {
     check("rotation_hand_over_of_one", None, || hand_over(1));
+}
+
+/// Somebody who wants one lane and no other, and a worker that claims what there is: the lane is one's at
+/// a time and stands in the rotation once at the end, whoever was first.
+#[test]
+fn rotation_claim_lane() {
+    check("rotation_claim_lane", None, || {
+        let ring = Ring::new(0, 2, vec![0, 0]);
+        ring.rotation.activate(0);
+        let keeper = Arc::clone(&ring);
+        let keeper = thread::spawn(move || keeper.look_after(1, 0, |visits| *visits += 1));
+        let mut visits = ring.visit(0, 1, |visits, _| *visits += 1);
+        visits += usize::from(keeper.join().unwrap());
+        let mut counted = 0;
+        ring.visit(0, 64, |visits, _| counted = *visits);
+        assert_eq!(counted, visits);
+        assert_eq!(ring.take_all(), [0]);
+    });
 }
 
 /// Two workers that want one lane each of the same word get different ones, and put-backs into the

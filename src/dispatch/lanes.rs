@@ -14,7 +14,7 @@ use crate::rotation::Rotation;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Chunks, IS_MODEL, Mutex, Published, full_fence, ord};
 use crate::tenant::{Beside, Row, Table, Tenant};
-use crate::units::{Bands, Nanos, Order};
+use crate::units::{Band, Bands, Nanos, Order};
 use std::sync::Arc;
 
 /// Every lane of an engine, and what moves jobs through them.
@@ -186,8 +186,12 @@ impl<T> Lanes<T> {
         Bands::unpack(self.bands.load(Relaxed))
     }
 
-    /// Sees to it that a lane is looked after when the job that has just been published there expires.
+    /// Sees to it that the job which has just been published in a lane goes before those that it may
+    /// overtake, and that somebody comes when it expires.
     pub(crate) fn expect(&self, lane: u32, order: Order) {
+        if order.band != Band::LAST {
+            self.table.row(lane).drained.tell_urgent();
+        }
         if order.deadline == Nanos::MAX {
             return;
         }
@@ -296,7 +300,7 @@ impl<T> Lanes<T> {
     /// Brings an idle lane into the rotation.
     pub(crate) fn rouse(&self, lane: u32) {
         let row = self.table.row(lane);
-        if let Some(ticket) = row.tail.rouse(&self.pool) {
+        if let Some(ticket) = row.tail.rouse(&self.pool, self.asides.spare(lane)) {
             drop(ticket);
             if lane != row.owner() {
                 self.table.row(row.owner()).drained.count_other();

@@ -7,7 +7,7 @@ use super::visit::{Next, Place, Spot, Tally};
 use crate::aside::Aside;
 use crate::claim::{Grant, Waited};
 use crate::gate::{Denial, Extra, Held, Pass, Refused};
-use crate::ring::{Kept, Stamp, behind};
+use crate::ring::{Kept, Spare, Stamp, behind};
 use crate::rotation::Findings;
 use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned};
 use crate::tenant::Drain;
@@ -26,8 +26,13 @@ const CHUNK_LANES: u32 = if IS_MODEL { 2 } else { 16 };
 /// Jobs of each lane that wait outside its ring, in their order. Made when a lane has the first of them.
 pub(crate) struct Asides<T>(Chunks<[Cell<T>; CHUNK_LANES as usize]>);
 
-/// A lane's, if it has any.
-type Cell<T> = Owned<Option<Box<Apart<T>>>>;
+/// One lane's.
+struct Cell<T> {
+    /// The jobs, once there have been any.
+    apart: Owned<Option<Box<Apart<T>>>>,
+    /// The lane's block while it is idle and has jobs here.
+    spare: Spare,
+}
 
 /// One lane's jobs outside its ring.
 pub(crate) struct Apart<T> {
@@ -36,6 +41,8 @@ pub(crate) struct Apart<T> {
     kept: Kept,
     /// Whether a job may be there that draws on budgets of its own.
     has_extras: bool,
+    /// Whether the lane has left the rotation since its last visit, and a block in its spare.
+    has_left: bool,
 }
 
 struct Waiting<T> {
@@ -54,15 +61,21 @@ impl<T> Asides<T> {
 
     fn cell(&self, lane: u32) -> &Cell<T> {
         let first = lane / CHUNK_LANES * CHUNK_LANES;
-        let make = || std::array::from_fn(|at| Owned::new(first + at as u32, None));
+        let new = |at| Cell { apart: Owned::new(first + at as u32, None), spare: Spare::new() };
+        let make = || std::array::from_fn(new);
         let chunk = self.0.get_or_make((lane / CHUNK_LANES) as usize, make);
         &chunk[(lane % CHUNK_LANES) as usize]
+    }
+
+    /// Where a lane keeps a block at hand.
+    pub(super) fn spare(&self, lane: u32) -> &Spare {
+        &self.cell(lane).spare
     }
 }
 
 impl<T> Default for Apart<T> {
     fn default() -> Self {
-        Apart { jobs: Aside::new(), kept: Kept::default(), has_extras: false }
+        Apart { jobs: Aside::new(), kept: Kept::default(), has_extras: false, has_left: false }
     }
 }
 
@@ -81,8 +94,11 @@ impl Seat {
             spot.lanes.gate.entry(of).begin_for(spot.tenant.generation());
         }
         let cell = spot.lanes.asides.cell(right.lane());
-        let visited = cell.open_both(&spot.row.drained.drain, right, |apart, drain| {
+        let visited = cell.apart.open_both(&spot.row.drained.drain, right, |apart, drain| {
             let apart = &mut **apart.get_or_insert_default();
+            if std::mem::take(&mut apart.has_left) {
+                apart.kept.reclaim(&cell.spare);
+            }
             let before = (tally.out.len(), tally.cost);
             let is_sorted = self.put_in_order(spot, drain, apart, tally.now);
             let expired = self.expire(spot, apart, tally.now);
@@ -98,14 +114,31 @@ impl Seat {
                 Next::Nothing if !is_sorted => Ok(Place::Again),
                 next => {
                     let place = self.place(spot, drain, (next, jobs > 0), tally, findings);
-                    if place.is_err() {
-                        rest(spot, apart, tally.now);
-                    }
-                    place
+                    place.map_err(|left| (left, self.rest_apart(spot, apart, tally.now)))
                 }
             }
         });
-        visited.unwrap_or_else(|left| self.leave(spot, right, left))
+        visited.unwrap_or_else(|(left, has_jobs)| {
+            let spare = has_jobs.then_some(&cell.spare);
+            self.leave(spot, right, left, |tail, head, returns| match spare {
+                Some(spare) => tail.deactivate_sparing(head, spare, &spot.lanes.pool, returns),
+                None => tail.deactivate(head, &spot.lanes.pool, returns),
+            })
+        })
+    }
+
+    /// What a lane without a job that is due leaves behind. Whether it has others.
+    fn rest_apart<T>(&mut self, spot: &Spot<'_, T>, apart: &mut Apart<T>, now: Nanos) -> bool {
+        let Some(due) = apart.jobs.next_due() else {
+            apart.jobs.shrink();
+            return false;
+        };
+        spot.lanes.gate.entry(spot.lane).rest_until(due, now);
+        // The lane's own block stays as well.
+        let blocks = spot.lanes.pool.blocks_of(apart.jobs.len());
+        apart.kept.trim(blocks - 1, &spot.lanes.pool, &mut self.returns);
+        apart.has_left = true;
+        true
     }
 
     /// Moves what has been published out of the ring. `false` when there may be more.
@@ -117,7 +150,7 @@ impl Seat {
         now: Nanos,
     ) -> bool {
         drain.head.has_aside = true;
-        let Apart { jobs, kept, has_extras } = apart;
+        let Apart { jobs, kept, has_extras, .. } = apart;
         jobs.settle(now);
         let lane = (&spot.row.tail, &spot.lanes.pool, kept);
         let taken = drain.head.sort_out(lane, SORTED_MAX, |job| {
@@ -195,9 +228,10 @@ impl Seat {
         gone: (u32, u64),
         (is_sorted, now): (bool, Nanos),
     ) {
-        let Apart { jobs, kept, has_extras } = apart;
+        let Apart { jobs, kept, has_extras, .. } = apart;
         *has_extras &= !jobs.is_empty();
-        spot.lanes.pool.give_kept(&mut self.returns, kept, jobs.len());
+        let pool = &spot.lanes.pool;
+        kept.trim(pool.blocks_of(jobs.len()), pool, &mut self.returns);
         // Jobs set aside count as waiting: they keep their places in the depth.
         let head = behind(drain.head.position(), jobs.len() as u32);
         match gone {
@@ -210,14 +244,6 @@ impl Seat {
         if let Some(next) = moments.into_iter().flatten().min() {
             self.errands.set_alarm(spot.lanes, spot.lane, next);
         }
-    }
-}
-
-/// What a lane without a job that is due leaves behind.
-fn rest<T>(spot: &Spot<'_, T>, apart: &mut Apart<T>, now: Nanos) {
-    match apart.jobs.next_due() {
-        Some(due) => spot.lanes.gate.entry(spot.lane).rest_until(due, now),
-        None => apart.jobs.shrink(),
     }
 }
 

@@ -8,10 +8,10 @@ use super::seat::{Seat, Visit, unit};
 use crate::claim::Grant;
 use crate::fair::{Account, Refill, micros};
 use crate::gate::{Pass, Refused};
-use crate::ring::{Rest, Stop, prefetch_line};
+use crate::ring::{Left, Rest, Returns, Stop, Tail, prefetch_line};
 use crate::rotation::{Claim, Findings};
 use crate::sync::{DrainRight, Outbox, mutant};
-use crate::tenant::{Drain, LeftBehind, Row, Tenant};
+use crate::tenant::{Drain, LeftBehind, News, Row, Tenant};
 use crate::units::{Cost, Nanos};
 
 /// What the visits of one tick need and add up.
@@ -45,12 +45,21 @@ impl<T> Spot<'_, T> {
         self.lane >= self.lanes.first_branch
     }
 
-    /// Begins anew with a tenant that has this lane for the first time.
+    /// Takes note of what has happened since the lane's last visit.
     #[inline]
     pub(super) fn greet(&self, drain: &mut Drain) {
-        if self.is_new {
+        if self.news.any() {
+            self.greet_with_news(drain);
+        }
+    }
+
+    #[cold]
+    fn greet_with_news(&self, drain: &mut Drain) {
+        if self.news.has_new_tenant() {
             drain.account = Account::new();
         }
+        // What stands before that job is put in order with it.
+        drain.head.has_aside |= self.news.has_urgent();
     }
 }
 
@@ -69,8 +78,7 @@ pub(super) struct Spot<'a, T> {
     pub(super) tenant: Tenant,
     pub(super) profile: Profile,
     pub(super) claim: &'a Claim,
-    /// The lane has a new tenant, with a balance of its own.
-    pub(super) is_new: bool,
+    pub(super) news: News,
     /// The profile's number.
     pub(super) number: u32,
 }
@@ -151,7 +159,9 @@ impl Seat {
         match visited {
             Ok(Place::Ordered) => self.visit_ordered(spot, right, tally, findings),
             Ok(place) => place,
-            Err(left) => self.leave(spot, right, left),
+            Err(left) => self.leave(spot, right, left, |tail, head, returns| {
+                tail.deactivate(head, &lanes.pool, returns)
+            }),
         }
     }
 
@@ -163,9 +173,10 @@ impl Seat {
         spot: &Spot<'_, T>,
         right: &mut DrainRight,
         left: LeftBehind,
+        deactivate: impl FnOnce(&Tail, Left, &mut Returns) -> bool,
     ) -> Place {
         let Spot { lanes, row, .. } = spot;
-        if row.tail.deactivate(left.head, &lanes.pool, &mut self.returns) {
+        if deactivate(&row.tail, left.head, &mut self.returns) {
             if spot.is_branch() {
                 lanes.table.row(spot.tenant.slot()).drained.discount_other();
             }
@@ -190,9 +201,9 @@ impl Seat {
             self.look_again_at_plan();
         }
         let profile = self.plan.profiles[number as usize];
-        let (generation, is_new, others) = row.drained.visit_tenant();
+        let (generation, news, others) = row.drained.visit_tenant();
         let tenant = Tenant::new(lane, generation, lanes.number);
-        let mut spot = Spot { lanes, row, lane, tenant, profile, claim, is_new, number };
+        let mut spot = Spot { lanes, row, lane, tenant, profile, claim, news, number };
         if lane >= lanes.first_branch || others > 0 {
             spot.share(others);
         }

@@ -1,6 +1,7 @@
 //! The drainer's end of a lane.
 
-use super::pool::{Kept, Pool, Returns, Slot};
+use super::pool::{Pool, Returns, Slot};
+use super::spare::Kept;
 use super::tail::Tail;
 use super::word::{BlockId, Meta, NO_BLOCK, Stamp, TOMBSTONE, Word, advanced};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
@@ -300,7 +301,7 @@ impl Head {
 #[derive(Clone, Copy)]
 pub(crate) struct Left {
     pos: u32,
-    block: BlockId,
+    pub(super) block: BlockId,
     spent: bool,
 }
 
@@ -349,6 +350,16 @@ impl Tail {
     ///
     /// `false` when a producer was faster: then the head stays.
     pub(crate) fn deactivate<T>(&self, left: Left, pool: &Pool<T>, returns: &mut Returns) -> bool {
+        let is_idle = self.fall_idle(left);
+        if is_idle && left.block != NO_BLOCK {
+            pool.give(returns, left.block);
+        }
+        is_idle
+    }
+
+    /// Makes the empty lane idle whose head has `left`, unless a producer was faster.
+    #[inline]
+    pub(super) fn fall_idle(&self, left: Left) -> bool {
         let word = self.look();
         if word.tail() != left.pos && !mutant!("ring.no_recheck") {
             return false;
@@ -365,9 +376,12 @@ impl Tail {
             ord!("ring.deactivate", AcqRel => Relaxed),
             Relaxed,
         );
-        if swapped.is_ok() && left.block != NO_BLOCK {
-            pool.give(returns, left.block);
-        }
         swapped.is_ok()
+    }
+
+    /// Whether the lane is as [`Tail::fall_idle`] left it, or was so again.
+    pub(super) fn is_idle_at(&self, left: Left) -> bool {
+        let word = self.look();
+        word.is_idle() && word.tail() == left.pos
     }
 }

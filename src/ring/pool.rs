@@ -124,11 +124,6 @@ impl Returns {
     }
 }
 
-/// Blocks that stay out of the pool although their jobs have been set aside, so that those still count
-/// towards the engine-wide bound.
-#[derive(Default)]
-pub(crate) struct Kept(pub(super) Vec<BlockId>);
-
 /// A bounded supply of blocks. Memory is taken when first needed and kept until the pool drops.
 pub(crate) struct Pool<T> {
     /// Chunks of raw memory, null until carved; each is `chunk_blocks` blocks.
@@ -247,6 +242,12 @@ impl<T> Pool<T> {
         self.take(held)
     }
 
+    /// Makes a block ready for use again that never went back.
+    pub(super) fn renew(&self, id: BlockId) -> BlockId {
+        self.begin_use(id);
+        id
+    }
+
     fn is_heavy(&self, held: u32) -> bool {
         held * (self.mask + 1) > LIGHT_JOBS.max(self.mask + 1)
     }
@@ -292,13 +293,9 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Gives back what is kept for more than `jobs` jobs.
-    pub(crate) fn give_kept(&self, returns: &mut Returns, kept: &mut Kept, jobs: usize) {
-        let blocks = jobs.div_ceil(self.mask as usize + 1);
-        while kept.0.len() > blocks {
-            let id = kept.0.pop().expect("more than that are kept");
-            self.give(returns, id);
-        }
+    /// Blocks that `jobs` jobs fill.
+    pub(crate) fn blocks_of(&self, jobs: usize) -> usize {
+        jobs.div_ceil(self.mask as usize + 1)
     }
 
     /// Gives back what `returns` has gathered, as far as there is room at hand. `false` when there

@@ -1,6 +1,7 @@
 //! The producers' end of a lane.
 
 use super::pool::{Block, Pool};
+use super::spare::Spare;
 use super::word::{BlockId, Meta, NO_BLOCK, Stamp, TOMBSTONE, Word, backlog, distance, following};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::Release};
 use crate::sync::{mutant, ord, spin};
@@ -199,10 +200,16 @@ impl Tail {
 
     /// Reserves a position of an idle lane for nothing: dropping the ticket leaves a tombstone, and
     /// the lane comes alive with it. Also of a lane that is closed or at its bound. `None` when the
-    /// lane is not idle, or the pool has no block.
-    pub(crate) fn rouse<'a, T>(&self, pool: &'a Pool<T>) -> Option<Ticket<'a, T>> {
+    /// lane is not idle, or neither its `spare` nor the pool has a block.
+    pub(crate) fn rouse<'a, T>(&self, pool: &'a Pool<T>, spare: &Spare) -> Option<Ticket<'a, T>> {
         let mut word = self.enter();
-        let id = pool.take_apart(0)?;
+        if !word.is_idle() {
+            return None;
+        }
+        let id = match spare.take() {
+            Some(id) => pool.renew(id),
+            None => pool.take_apart(0)?,
+        };
         while word.is_idle() {
             match self.swap(word, word.at(following(word.tail()), id)) {
                 Ok(()) => {

@@ -3,7 +3,7 @@
 mod row;
 mod table;
 
-pub(crate) use row::{Drain, LeftBehind, Row, Terms};
+pub(crate) use row::{Drain, LeftBehind, News, Row, Terms};
 pub(crate) use table::{Ages, Beside, EXTRA_PER_TENANT, InternError, Interned, Table};
 
 /// A tenant's handle: cheap to copy, good for one engine.

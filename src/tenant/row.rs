@@ -108,8 +108,9 @@ pub(crate) struct Drained {
     pub(crate) head_seen: AtomicU32,
     /// Index into the plan's profiles. Written when the tenant is named or the policy swapped.
     pub(crate) profile: AtomicU32,
-    /// `others 15 | new 1 | generation 16` of the handle given out last, and how many lanes the tenant
-    /// has in rotations beside this one: see [`Drained::begin_tenant`]. Changed by RMW.
+    /// `others 14 | urgent 1 | new 1 | generation 16` of the handle given out last, what the drainer is to
+    /// know, and how many lanes the tenant has in rotations beside this one: see
+    /// [`Drained::begin_tenant`]. Changed by RMW.
     generation: AtomicU32,
     /// The rest belongs to the holder of the drain right.
     pub(crate) drain: Owned<Drain>,
@@ -300,8 +301,32 @@ const PROGRESS_TRIES: u32 = if IS_MODEL { 2 } else { 100 };
 
 /// In [`Drained::generation`]: the drainer has not visited the lane since it has a new tenant.
 const NEW_TENANT: u32 = 1 << 16;
+/// In [`Drained::generation`]: nor since a job came that goes before those that stand there.
+const URGENT: u32 = 1 << 17;
 /// In [`Drained::generation`] above that: how many other lanes of the tenant are backlogged.
-const SHARE_SHIFT: u32 = 17;
+const SHARE_SHIFT: u32 = 18;
+
+/// What has happened to a lane since its last visit.
+#[derive(Clone, Copy)]
+pub(crate) struct News(u32);
+
+impl News {
+    /// Mostly there are none.
+    #[inline]
+    pub(crate) fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    /// The lane has a new tenant.
+    pub(crate) fn has_new_tenant(self) -> bool {
+        self.0 & NEW_TENANT != 0
+    }
+
+    /// A job has come that goes before those that stand there.
+    pub(crate) fn has_urgent(self) -> bool {
+        self.0 & URGENT != 0
+    }
+}
 
 impl Drained {
     /// Gives the lane to the tenant of `generation`. The balance is the drainer's, so it is left to
@@ -310,16 +335,31 @@ impl Drained {
         self.generation.swap(u32::from(generation) | NEW_TENANT, Relaxed);
     }
 
-    /// The generation of the lane's handle, whether this is the drainer's first visit, and how many
-    /// other lanes of the tenant are backlogged.
+    /// The generation of the lane's handle, what the drainer has not been told yet, and how many other
+    /// lanes of the tenant are backlogged.
     #[inline]
-    pub(crate) fn visit_tenant(&self) -> (u16, bool, u32) {
+    pub(crate) fn visit_tenant(&self) -> (u16, News, u32) {
         let word = self.generation.load(Relaxed);
-        let is_new = word & NEW_TENANT != 0;
-        if is_new {
-            self.generation.fetch_and(!NEW_TENANT, Relaxed);
+        let mut news = News(word & (NEW_TENANT | URGENT));
+        if news.any() {
+            news = self.take_news();
         }
-        (word as u16, is_new, word >> SHARE_SHIFT)
+        (word as u16, news, word >> SHARE_SHIFT)
+    }
+
+    #[cold]
+    fn take_news(&self) -> News {
+        const ALL: u32 = NEW_TENANT | URGENT;
+        // ORDERING(row.news): Acquire: the urgent job is seen; pairs with row.urgent.
+        let before = self.generation.fetch_and(!ALL, ord!("row.news", Acquire => Relaxed));
+        News(before & ALL)
+    }
+
+    /// Tells the drainer that a job has been published that goes before others.
+    pub(crate) fn tell_urgent(&self) {
+        // Also when the drainer has been told of another: it may be on its way, and miss this one.
+        // ORDERING(row.urgent): Release; pairs with row.news.
+        self.generation.fetch_or(URGENT, ord!("row.urgent", Release => Relaxed));
     }
 
     /// How many other lanes of the tenant are backlogged.

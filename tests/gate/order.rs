@@ -20,7 +20,21 @@ fn higher_bands_go_first_and_inside_a_band_the_older_job() {
     rig.submit(acme, Job::new("top1").priority(10_000));
     rig.submit(acme, Job::new("top2").priority(9_000));
     rig.submit(acme, "plain2");
-    assert_eq!(rig.serve(), ["plain1", "top1", "top2", "middle", "low", "plain2"]);
+    assert_eq!(rig.serve(), ["top1", "top2", "middle", "plain1", "low", "plain2"]);
+}
+
+#[test]
+fn an_urgent_job_goes_before_those_that_came_without_a_priority() {
+    let mut rig = rig();
+    let acme = rig.tenant("acme");
+    for round in 0..3 {
+        (0..100).for_each(|_| rig.submit(acme, "plain"));
+        let grants = rig.look(5);
+        assert!(grants.iter().all(|grant| *grant.payload() == "plain"), "round {round}");
+        rig.submit(acme, Job::new("urgent").priority(9_000));
+        rig.submit(acme, "plain");
+        assert_eq!(rig.serve()[0], "urgent", "round {round}");
+    }
 }
 
 #[test]
@@ -70,6 +84,52 @@ fn a_job_goes_when_it_is_due_and_holds_up_nobody_before() {
     rig.at(5 * MS);
     assert_eq!(rig.serve(), ["later"]);
     assert_eq!(rig.engine.snapshot().depth, 0);
+}
+
+/// An engine with room for sixteen jobs, and jobs accepted one at a time, each looked at before the next.
+fn fill(rig: &mut Rig, names: &[&str], due: Nanos) -> usize {
+    let tenants: Vec<_> = names.iter().map(|name| rig.tenant(name)).collect();
+    let mut accepted = 0;
+    while rig
+        .engine
+        .submit(tenants[accepted % tenants.len()], Job::new("job").not_before(due))
+        .is_ok()
+    {
+        accepted += 1;
+        assert!(rig.serve().is_empty(), "not due yet");
+    }
+    accepted
+}
+
+#[test]
+fn jobs_that_are_not_due_fill_the_engine_one_at_a_time_as_others_do() {
+    for names in [&["a"][..], &["a", "b", "c"]] {
+        let mut rig = Rig::new(policy(|policy| policy.queue_max(16)));
+        assert_eq!(fill(&mut rig, names, Nanos(5 * MS)), 16);
+        let refused = rig.engine.submit(rig.tenant("late"), "job").unwrap_err();
+        assert_eq!(refused.reason(), Reason::EngineFull);
+        // The room comes back with the jobs, and may be used again.
+        rig.at(5 * MS);
+        assert_eq!(rig.serve().len(), 16);
+        assert_eq!(fill(&mut rig, names, Nanos(9 * MS)), 16);
+    }
+}
+
+#[test]
+fn jobs_that_fill_the_engine_go_at_the_moment_they_are_due() {
+    let mut rig = Rig::new(policy(|policy| policy.queue_max(16)));
+    let tenants: Vec<_> = ["a", "b", "c", "d"].map(|name| rig.tenant(name)).into();
+    for moment in 1..=16 {
+        let tenant = tenants[moment as usize % 4];
+        rig.submit(tenant, Job::new("job").not_before(Nanos(moment * MS)));
+        assert!(rig.serve().is_empty(), "not due yet");
+    }
+    for moment in 1..=16 {
+        rig.at(moment * MS - 1);
+        assert_eq!(rig.serve().len(), 0, "before {moment} ms");
+        rig.at(moment * MS);
+        assert_eq!(rig.serve().len(), 1, "at {moment} ms");
+    }
 }
 
 // Waits count from the due moment.
