@@ -43,6 +43,10 @@ impl<'a, T> Taker<T> for Gated<'a> {
         if self.denial.is_some() || !till.purse.covers(cost) {
             return false;
         }
+        if let Some(held) = self.pass.admit_at_once(cost) {
+            self.held = held;
+            return till.purse.pay(cost);
+        }
         match self.pass.admit(cost, None) {
             Ok(held) => {
                 self.held = held;

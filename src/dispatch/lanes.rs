@@ -384,6 +384,16 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// Gives back all that a grant has held, and wakes who waits for any of it.
+    #[cold]
+    fn release_all(&self, tenant: Tenant, held: Held, waited: u32) {
+        if held.is_reserved() {
+            let gaining = self.gate.entry(tenant.slot()).settle(waited, self.clock.now());
+            self.share(&gaining);
+        }
+        self.release(held.scopes(tenant.slot()));
+    }
+
     /// Wakes lanes that wait for room in `purses`, as far as there is some.
     pub(crate) fn share(&self, purses: &[Arc<Purse>]) {
         let mut woken = Vec::new();
@@ -433,13 +443,12 @@ impl<T: Send> Books for Lanes<T> {
         self.table.row(tenant.slot()).drained.correct(tenant.generation(), micros);
     }
 
+    #[inline]
     fn release(&self, tenant: Tenant, holds: u16, waited: u32) {
         let held = Held::from_bits(holds);
-        if held.is_reserved() {
-            let gaining = self.gate.entry(tenant.slot()).settle(waited, self.clock.now());
-            self.share(&gaining);
+        if held != Held::OWN || !self.gate.give_own(tenant.slot()) {
+            self.release_all(tenant, held, waited);
         }
-        Lanes::release(self, held.scopes(tenant.slot()));
     }
 
     fn note(&self, tenant: Tenant, holds: u16, waited: u32, outcome: Outcome<'_>) {

@@ -220,6 +220,13 @@ impl Gate {
         })
     }
 
+    /// Gives back a slot of the tenant in `slot`, whose it was. `false` when lanes wait for it: then it is to be
+    /// given back with [`Gate::release`].
+    #[inline]
+    pub(crate) fn give_own(&self, slot: u32) -> bool {
+        self.known(slot).is_some_and(|entry| entry.slots.give())
+    }
+
     /// Gives a slot back, to the first lane that waits for it if any does. Lanes that go back into the
     /// rotation are added to `woken`.
     #[inline]

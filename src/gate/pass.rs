@@ -11,6 +11,9 @@ use crate::sync::mutant;
 use crate::units::Nanos;
 use std::sync::Arc;
 
+/// Most slots taken for jobs that may not come.
+const AHEAD_MAX: u32 = 32;
+
 /// A tenant's jobs at the gate, during one visit.
 pub(crate) struct Pass<'a> {
     gate: &'a Gate,
@@ -21,6 +24,14 @@ pub(crate) struct Pass<'a> {
     now: Nanos,
     /// A slot that was taken for this visit and is not used yet.
     handed: Held,
+    /// What the rate lets go at this moment, and what of it is not counted yet.
+    room: u64,
+    uncounted: u64,
+    /// Jobs admitted, and slots of the tenant that were taken for the next ones.
+    admitted: u32,
+    ahead: u32,
+    /// Whether there are no limits but the tenant's own rate and slots.
+    is_simple: bool,
     /// What is to be done after the visit.
     closed: Closed,
 }
@@ -52,10 +63,52 @@ impl<'a> Pass<'a> {
                 Held::NOTHING
             }
         };
-        if let Some(rate) = &rules.rate {
+        let room = rules.rate.as_ref().map_or(u64::MAX, |rate| {
             state.meter.advance(rate, now);
+            state.meter.room(rate)
+        });
+        let is_simple = rules.budgets.is_empty() && rules.tier.is_none() && !rules.engine;
+        Pass {
+            gate,
+            entry,
+            state,
+            rules,
+            slot,
+            now,
+            handed,
+            room,
+            uncounted: 0,
+            admitted: 0,
+            ahead: 0,
+            is_simple,
+            closed,
         }
-        Pass { gate, entry, state, rules, slot, now, handed, closed }
+    }
+
+    /// The same as [`Pass::admit`] for most jobs of a visit. `None` when there is more to be asked.
+    #[inline(always)]
+    pub(crate) fn admit_at_once(&mut self, cost: u32) -> Option<Held> {
+        let amount = self.amount(cost);
+        let goes = self.is_simple && self.ahead > 0 && amount <= self.room;
+        goes.then(|| {
+            self.ahead -= 1;
+            self.charge(amount);
+            Held::OWN
+        })
+    }
+
+    /// What a job counts as under the rate, if there is one.
+    #[inline(always)]
+    fn amount(&self, cost: u32) -> u64 {
+        self.rules.rate.as_ref().map_or(0, |rate| rate.amount(cost))
+    }
+
+    /// Charges a job that goes. The moment is the same for a whole visit, so the rate counts at its end.
+    #[inline(always)]
+    fn charge(&mut self, amount: u64) {
+        self.room = self.room.saturating_sub(amount);
+        self.uncounted += amount;
+        self.admitted += 1;
     }
 
     /// Decides whether a job of `cost` may go now. If so, all its limits are charged; if not, none.
@@ -83,15 +136,29 @@ impl<'a> Pass<'a> {
     }
 
     fn admit_unbudgeted(&mut self, cost: u32) -> Result<Held, Denial> {
-        if let Some(rate) = &self.rules.rate {
-            check_rate(self.state, rate, cost)?;
+        let amount = self.amount(cost);
+        if amount > self.room {
+            self.check_rate(cost)?;
         }
         let held = self.take_slots()?;
-        if let Some(rate) = &self.rules.rate {
-            self.state.meter.count(rate, rate.amount(cost));
-        }
-        self.state.waiting = None;
+        self.charge(amount);
         Ok(held)
+    }
+
+    #[cold]
+    fn check_rate(&mut self, cost: u32) -> Result<(), Denial> {
+        self.count();
+        self.rules.rate.as_ref().map_or(Ok(()), |rate| check_rate(self.state, rate, cost))
+    }
+
+    /// Counts what has been admitted.
+    fn count(&mut self) {
+        if let Some(rate) = self.rules.rate.as_ref().filter(|_| self.uncounted > 0) {
+            self.state.meter.count(rate, std::mem::take(&mut self.uncounted));
+        }
+        if self.admitted > 0 {
+            self.state.waiting = None;
+        }
     }
 
     /// Writes down what a grant that holds `held` has reserved. Returns what its receipt is to carry in place
@@ -104,9 +171,11 @@ impl<'a> Pass<'a> {
         extra: Option<Box<Extra>>,
         waited: u32,
     ) -> u32 {
-        if !held.is_reserved() {
-            return waited;
-        }
+        if held.is_reserved() { self.reserve(cost, extra, waited) } else { waited }
+    }
+
+    #[cold]
+    fn reserve(&mut self, cost: u32, extra: Option<Box<Extra>>, waited: u32) -> u32 {
         let draws = Arc::clone(&self.rules.budgets);
         let outcome = Outcome::default();
         self.state.reservations.add(Reservation { draws, extra, cost, waited, outcome })
@@ -114,26 +183,44 @@ impl<'a> Pass<'a> {
 
     /// Since when the tenant has waited for what `denial` says.
     pub(crate) fn waits(&mut self, denial: &Denial) -> Nanos {
+        self.count();
         self.state.wait(denial.reason, self.now)
     }
 
     /// Ends the visit.
     pub(crate) fn close(mut self) -> Closed {
+        self.count();
         self.closed.back.extend(self.handed.scopes(self.slot));
+        if self.ahead > 0 && !self.entry.slots.give_some(self.ahead) {
+            let tenants = std::iter::repeat_n(Scope::Tenant(self.slot), self.ahead as usize);
+            self.closed.back.extend(tenants);
+        }
         self.closed
     }
 
     fn take_slots(&mut self) -> Result<Held, Denial> {
-        let tenant = Scope::Tenant(self.slot);
-        if !self.take(tenant) {
-            return Err(no_slot(self.gate, tenant));
+        if self.ahead == 0 {
+            self.take_ahead()?;
         }
-        let held = Held::NOTHING.with(tenant);
+        self.ahead -= 1;
+        let held = Held::OWN;
         if self.rules.tier.is_none() && !self.rules.engine {
             Ok(held)
         } else {
             self.take_shared(held)
         }
+    }
+
+    /// Takes slots of the tenant for the next jobs: the more, the more there have been in this visit, so that a
+    /// long one takes few times, and one of a single job none in vain. At least one, or it is an error.
+    #[cold]
+    fn take_ahead(&mut self) -> Result<(), Denial> {
+        let tenant = Scope::Tenant(self.slot);
+        self.ahead = match self.handed.has(tenant) {
+            true => self.take(tenant).into(),
+            false => self.entry.slots.take_some((3 * self.admitted + 1).min(AHEAD_MAX)),
+        };
+        if self.ahead > 0 { Ok(()) } else { Err(no_slot(self.gate, tenant)) }
     }
 
     /// Takes the slots that the tenant shares with others, beside those it has `held` before.
@@ -161,10 +248,7 @@ impl<'a> Pass<'a> {
             self.closed.back.push(scope);
             return false;
         }
-        match scope {
-            Scope::Tenant(_) => self.entry.slots.take(),
-            _ => self.gate.slots(scope).take(),
-        }
+        self.gate.slots(scope).take()
     }
 }
 

@@ -88,6 +88,8 @@ impl Held {
     pub(crate) const TIERS_MAX: usize = (1 << (Held::BITS - TIER_SHIFT)) - 1;
     /// Nothing.
     pub(crate) const NOTHING: Held = Held(0);
+    /// A slot of the tenant's own, and no other.
+    pub(crate) const OWN: Held = Held(TENANT);
 
     pub(crate) const fn from_bits(bits: u16) -> Held {
         Held(bits)

@@ -41,6 +41,11 @@ impl Word {
         self.used() < self.cap()
     }
 
+    /// How many of `most` slots there are for somebody who does not queue.
+    fn open_to(self, most: u32) -> u32 {
+        if self.is_queued() { 0 } else { self.cap().saturating_sub(self.used()).min(most) }
+    }
+
     const fn with_used(self, used: u32) -> Word {
         Word::new(self.is_queued(), self.cap(), used)
     }
@@ -69,30 +74,44 @@ impl Slots {
     /// Takes a slot, if there is one and nobody queues for it.
     #[inline]
     pub(crate) fn take(&self) -> bool {
+        self.take_some(1) == 1
+    }
+
+    /// Takes up to `most` slots, as many as there are, if nobody queues for them. Returns how many.
+    #[inline]
+    pub(crate) fn take_some(&self, most: u32) -> u32 {
         if mutant!("slots.load_then_add") {
             let word = self.look();
-            let goes = word.has_room() && !word.is_queued();
-            self.0.fetch_add(u64::from(goes), Relaxed);
-            return goes;
+            let some = word.open_to(most);
+            self.0.fetch_add(some.into(), Relaxed);
+            return some;
         }
-        self.change(|word| {
-            (word.has_room() && !word.is_queued()).then(|| word.with_used(word.used() + 1))
-        })
+        let mut some = 0;
+        let taken = self.change(|word| {
+            some = word.open_to(most);
+            (some > 0).then(|| word.with_used(word.used() + some))
+        });
+        if taken { some } else { 0 }
     }
 
     /// Gives a slot back. `false` when lanes queue: then it is still taken, to be handed over.
     #[inline]
     pub(crate) fn give(&self) -> bool {
+        self.give_some(1)
+    }
+
+    /// Gives `some` slots back. `false` when lanes queue: then they are still taken, to be handed over.
+    #[inline]
+    pub(crate) fn give_some(&self, some: u32) -> bool {
         self.change(|word| {
             let unseen = mutant!("slots.queue_unseen");
-            (!word.is_queued() || unseen).then(|| word.with_used(word.used().saturating_sub(1)))
+            (!word.is_queued() || unseen).then(|| word.with_used(word.used().saturating_sub(some)))
         })
     }
 
     /// Whether [`Slots::take`] would have taken one.
     pub(super) fn would_take(&self) -> bool {
-        let word = self.look();
-        word.has_room() && !word.is_queued()
+        self.look().open_to(1) == 1
     }
 
     /// Whether no more are taken than there may be.
@@ -181,6 +200,17 @@ mod tests {
         let slots = slots(2);
         assert!(slots.take() && slots.take() && !slots.take());
         assert!(slots.give() && slots.take() && !slots.take());
+    }
+
+    #[test]
+    fn some_slots_are_as_many_as_there_are_and_none_past_the_queue() {
+        let slots = slots(5);
+        assert_eq!((slots.take_some(3), slots.take_some(3), slots.take_some(3)), (3, 2, 0));
+        assert!(slots.give_some(4) && slots.used() == 1);
+        assert!(slots.take_some(4) == 4 && !slots.take_or_queue(true));
+        assert!(!slots.give_some(2) && slots.used() == 5, "they are to be handed over");
+        slots.give_anyway();
+        assert_eq!(slots.take_some(1), 0, "somebody queues");
     }
 
     #[test]

@@ -63,6 +63,16 @@ impl Gcra {
         Err(Nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
     }
 
+    /// The largest amount that fits under `burst` now.
+    pub(super) fn room(&self, burst: u64) -> u64 {
+        let left = self.scaled(burst).saturating_sub(self.level);
+        // Nearly always narrow enough for the division that the processor has.
+        match (u64::try_from(left), self.per.0) {
+            (Ok(left), per) => left / per,
+            (Err(_), _) => u64::try_from(left / self.scale()).unwrap_or(u64::MAX),
+        }
+    }
+
     /// Adds `amount`.
     pub(super) fn charge(&mut self, amount: u64) {
         self.level = self.level.saturating_add(self.scaled(amount));

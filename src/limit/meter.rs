@@ -81,6 +81,15 @@ impl Meter {
         }
     }
 
+    /// How much [`fits`](Meter::fits) at most.
+    #[inline]
+    pub(crate) fn room(&self, rate: &Rate) -> u64 {
+        match &self.state {
+            State::Window(window) => rate.widest().saturating_sub(window.used()),
+            State::Bucket(bucket) => bucket.room(rate.widest()),
+        }
+    }
+
     /// [`advance`](Meter::advance) and [`count`](Meter::count) in one.
     #[cfg(test)]
     pub(crate) fn charge(&mut self, rate: &Rate, amount: u64, now: Nanos) {
