@@ -5,12 +5,16 @@
 mod budget;
 #[path = "gate/classes.rs"]
 mod classes;
+#[path = "gate/combined.rs"]
+mod combined;
 #[path = "gate/concurrency.rs"]
 mod concurrency;
 #[path = "gate/explain.rs"]
 mod explain;
 #[path = "gate/order.rs"]
 mod order;
+#[path = "gate/races.rs"]
+mod races;
 #[path = "gate/rate.rs"]
 mod rate;
 #[path = "gate/rig.rs"]

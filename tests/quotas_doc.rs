@@ -4,6 +4,7 @@
 use fairlane::Policy;
 
 const DOC: &str = include_str!("../docs/quotas.md");
+const README: &str = include_str!("../README.md");
 
 /// What single examples need around them, a key each.
 const AROUND: [&str; 4] = [
@@ -23,7 +24,12 @@ fn read(example: &str) -> Result<Policy, String> {
 
 /// The examples of the table of quotas.
 fn examples() -> Vec<&'static str> {
-    let table = DOC.split("## The quotas").nth(1).and_then(|rest| rest.split("\n## ").next());
+    examples_of(DOC, "## The quotas")
+}
+
+/// The examples of the table in the section that `head` begins.
+fn examples_of(text: &'static str, head: &str) -> Vec<&'static str> {
+    let table = text.split(head).nth(1).and_then(|rest| rest.split("\n## ").next());
     let rows = table.unwrap_or_default().lines().filter(|line| line.ends_with("` |"));
     rows.filter_map(|row| row.trim_end_matches("` |").rsplit_once("| `")).map(|row| row.1).collect()
 }
@@ -40,6 +46,36 @@ fn every_example_of_the_table_is_valid_and_limits_something() {
         }
     }
     assert!(read("tiers.starter.rate = \"10 job per 60s\"").is_err());
+}
+
+// The README's table has an example of each quota; each says what its row says.
+#[test]
+fn every_example_of_the_readme_is_valid_and_limits_something() {
+    let found = examples_of(README, "## Quotas");
+    let says = [
+        "rate 10 jobs per 60s",
+        "rate 500 cost per 1s smooth burst 20",
+        "concurrency 50%",
+        "concurrency_min 5",
+        "tier_concurrency 75%",
+        "",
+        "",
+        "budgets org",
+        "max_wait 60s",
+        "overload wait 2s",
+        "",
+    ];
+    assert_eq!(found.len(), says.len(), "{found:#?}");
+    for (example, says) in found.into_iter().zip(says) {
+        let policy = read(example).unwrap_or_else(|error| panic!("{example}\n{error}"));
+        let quota = policy.quota_for(policy.default_tier(), policy.override_for("acme"));
+        assert!(quota.to_string().contains(says), "{example}: {quota}");
+        if !example.contains("priority_bands") {
+            assert_ne!(policy, read("").unwrap(), "{example}");
+        }
+    }
+    let policy = read("engine.concurrency = 200").unwrap();
+    assert_eq!(policy.concurrency(), Some(200));
 }
 
 #[test]

@@ -220,25 +220,26 @@ fn a_drain_hands_back_what_is_parked() {
     assert_eq!((report.returned.len(), report.running, report.unpublished), (4, 1, 0));
 }
 
-// hard_limit_race, on real threads.
+// Fewer slots than threads, so that the threads could be more than the limit. The race for the last slot,
+// hard_limit_race, is in `races.rs`.
 #[test]
-fn three_threads_never_exceed_a_limit_of_ten() {
+fn four_threads_never_exceed_a_limit_of_two() {
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     static OUT: AtomicU32 = AtomicU32::new(0);
     static MOST: AtomicU32 = AtomicU32::new(0);
     static DONE: AtomicU32 = AtomicU32::new(0);
     let policy = policy(|policy| {
-        policy.concurrency(10).tier("starter", Weight::ONE).tier_limits("starter", at_most(9))
+        policy.concurrency(2).tier("starter", Weight::ONE).tier_limits("starter", at_most(1))
     });
     let engine = fairlane::Engine::<u32>::builder()
-        .workers(3)
+        .workers(4)
         .policy(policy)
         .start(|grant| {
             let out = OUT.fetch_add(1, Relaxed) + 1;
             MOST.fetch_max(out, Relaxed);
             let job = *grant.payload();
             if job % 7 == 0 {
-                // Held beyond the handler.
+                // Whoever else may run now does.
                 std::thread::yield_now();
             }
             OUT.fetch_sub(1, Relaxed);
@@ -256,6 +257,6 @@ fn three_threads_never_exceed_a_limit_of_ten() {
     }
     let report = engine.drain(std::time::Duration::from_secs(60));
     assert_eq!((report.finished, report.returned.len()), (40_000, 0));
-    assert!(MOST.load(Relaxed) <= 10, "{} at once", MOST.load(Relaxed));
+    assert!(MOST.load(Relaxed) <= 2, "{} at once", MOST.load(Relaxed));
     assert_eq!(engine.snapshot().limits.in_flight, 0);
 }

@@ -1,0 +1,122 @@
+//! Limits on real threads: races for the last slot, and submitters that wait by the overload rule.
+
+use crate::rig::policy;
+use fairlane::{Engine, Job, Limits, Overload, Reason, Tenant, Weight};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// Nine grants are out, and three tenants have a job each; three threads look at the same moment, round after
+/// round. The most that was out at once, and how many the three got in all.
+fn race_for_the_tenth(limit: u32, rounds: u32) -> (u32, u32) {
+    let policy = policy(|p| p.concurrency(limit));
+    let engine = Engine::<u32>::builder().workers(4).policy(policy).build().unwrap();
+    let mut first = engine.worker().unwrap();
+    let busy = engine.tenant("busy", "starter").unwrap();
+    (0..9).for_each(|job| drop(engine.submit(busy, job)));
+    let held: Vec<_> = first.next_batch(9).collect();
+    assert_eq!(held.len(), 9);
+    let barrier = Barrier::new(3);
+    let (out, most, all) = (AtomicU32::new(9), AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for racer in 0..3 {
+            let (engine, barrier, out, most, all) = (&engine, &barrier, &out, &most, &all);
+            scope.spawn(move || {
+                let mut worker = engine.worker().unwrap();
+                let tenant = engine.tenant(&format!("t{racer}"), "starter").unwrap();
+                for round in 0..rounds {
+                    let _ = engine.submit(tenant, round).unwrap();
+                    barrier.wait();
+                    let got: Vec<_> = worker.next_batch(1).collect();
+                    let count = u32::try_from(got.len()).unwrap();
+                    most.fetch_max(out.fetch_add(count, SeqCst) + count, SeqCst);
+                    all.fetch_add(count, SeqCst);
+                    barrier.wait();
+                    out.fetch_sub(count, SeqCst);
+                    drop(got);
+                    barrier.wait();
+                    // Those that came too late go one after the other, so that no lane is parked.
+                    while racer == 0 && engine.snapshot().depth > 0 {
+                        worker.next_batch(1).for_each(drop);
+                    }
+                    barrier.wait();
+                }
+            });
+        }
+    });
+    drop(held);
+    assert_eq!(engine.snapshot().limits.in_flight, 0, "every slot came back");
+    assert_eq!(engine.snapshot().dispatched, u64::from(9 + 3 * rounds), "no job is lost");
+    (most.into_inner(), all.into_inner())
+}
+
+// hard_limit_race: limit 10, 9 in flight, 3 threads at once, 10,000 rounds.
+#[test]
+fn three_threads_at_once_get_one_slot() {
+    let rounds = 10_000;
+    let (most, got) = race_for_the_tenth(10, rounds);
+    assert_eq!(most, 10);
+    assert!(got > rounds / 2 && got <= rounds, "{got} of {rounds} rounds have a winner");
+}
+
+// Negative control: with room for all three the same race sees more than ten.
+#[test]
+fn the_race_sees_more_than_ten_where_more_may_be_out() {
+    assert_eq!(race_for_the_tenth(12, 1_000).0, 12);
+}
+
+/// An engine whose queue has room for two jobs, under a rule for what is too much.
+fn with_rule(rule: Overload) -> (Engine<u32>, Tenant) {
+    let policy = policy(|p| {
+        let limits = Limits::default().overload(rule);
+        p.default_queue_max(2).tier("starter", Weight::ONE).tier_limits("starter", limits)
+    });
+    let engine = Engine::builder().workers(1).policy(policy).build().unwrap();
+    let tenant = engine.tenant("acme", "starter").unwrap();
+    for job in 0..2 {
+        let _ = engine.submit(tenant, job).unwrap();
+    }
+    (engine, tenant)
+}
+
+// Overload rule: reject gives the job back at once, wait gives it back when the time is up.
+#[test]
+fn a_submission_to_a_full_queue_waits_as_long_as_the_rule_says() {
+    for (rule, time) in [(Overload::Reject, 0), (Overload::Wait(Duration::from_millis(50)), 50)] {
+        let (engine, acme) = with_rule(rule);
+        let start = Instant::now();
+        let refused = engine.submit(acme, 7).unwrap_err();
+        let took = start.elapsed();
+        assert_eq!((refused.reason(), refused.into_payload()), (Reason::QueueFull, 7));
+        assert!(took >= Duration::from_millis(time), "{rule:?}: {took:?}");
+        assert!(took < Duration::from_millis(time + 500), "{rule:?}: {took:?}");
+        assert_eq!((engine.snapshot().accepted, engine.snapshot().depth), (2, 2));
+    }
+}
+
+// It is accepted as soon as there is room, plain or with a priority of its own, and loses nothing.
+#[test]
+fn a_submission_that_waits_by_the_rule_goes_on_when_there_is_room() {
+    for priority in [None, Some(9_000)] {
+        let (engine, acme) = with_rule(Overload::Wait(Duration::from_secs(20)));
+        let mut worker = engine.worker().unwrap();
+        std::thread::scope(|scope| {
+            let submitter = scope.spawn(|| {
+                let job = Job::new(7);
+                let job = priority.map_or(Job::new(7), |priority| job.priority(priority));
+                let start = Instant::now();
+                engine.submit(acme, job).map(|_| start.elapsed()).map_err(|error| error.reason())
+            });
+            std::thread::sleep(Duration::from_millis(30));
+            assert_eq!(engine.snapshot().accepted, 2, "there is no room yet");
+            assert_eq!(worker.next_batch(1).count(), 1);
+            let waited = submitter.join().unwrap().expect("there is room");
+            assert!(waited < Duration::from_secs(10), "{waited:?}");
+        });
+        let left: Vec<_> = (0..3)
+            .flat_map(|_| worker.next_batch(8).map(|g| g.into_payload()).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(left.iter().filter(|job| **job == 7).count(), 1);
+        assert_eq!(engine.snapshot().dispatched, 3);
+    }
+}
