@@ -21,3 +21,5 @@ mod rate;
 mod rig;
 #[path = "gate/told.rs"]
 mod told;
+#[path = "gate/walk.rs"]
+mod walk;
