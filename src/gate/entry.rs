@@ -118,11 +118,14 @@ impl Entry {
         }
     }
 
-    /// Sets the guaranteed minimum, and returns the one before. Under the lot's lock.
-    pub(super) fn set_min(&self, min: u32) -> u32 {
-        let before = self.min.load(Relaxed);
+    /// The guaranteed minimum.
+    pub(super) fn min(&self) -> u32 {
+        self.min.load(Relaxed)
+    }
+
+    /// Sets the guaranteed minimum. Under the lot's lock.
+    pub(super) fn set_min(&self, min: u32) {
         self.min.store(min, Relaxed);
-        before
     }
 
     /// When the lane's jobs are looked after next.

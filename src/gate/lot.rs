@@ -32,8 +32,8 @@ pub(crate) struct Place {
     pub(crate) denial: Denial,
     /// Since when the lane has waited for this reason, without a grant in between.
     pub(crate) since: Nanos,
-    /// Whether the tenant is below its guaranteed minimum, and so comes first.
-    pub(crate) is_urgent: bool,
+    /// The tenant's claim on the next slot.
+    pub(super) claim: Claim,
     number: u64,
     /// The slots that its grant will need.
     pub(super) needs: Needs,
@@ -53,15 +53,44 @@ impl Needs {
     }
 }
 
+/// A tenant's claim on slots that it shares with others: the part of its guaranteed minimum that it has, in
+/// 65,536ths, and none at all once it has all of it. Who has least comes first, so that minima which do not fit
+/// together shrink in proportion.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Claim(u32);
+
+impl Claim {
+    /// Of a tenant without a minimum.
+    pub(super) const NONE: Claim = Claim(u32::MAX);
+
+    /// Of a tenant with `used` slots of `min` guaranteed ones.
+    pub(super) fn of(used: u32, min: u32) -> Claim {
+        if used >= min {
+            return Claim::NONE;
+        }
+        Claim(((u64::from(used) << 16) / u64::from(min)) as u32)
+    }
+
+    /// Whether the tenant is below its guaranteed minimum.
+    fn is_first(self) -> bool {
+        self != Claim::NONE
+    }
+}
+
 /// Who is next: below its minimum first, then who has waited longest, then who came first.
-type Rank = (bool, Nanos, u64);
+type Rank = (Claim, Nanos, u64);
 
 #[derive(Default, Debug)]
 struct Queue(BTreeMap<Rank, u32>);
 
 impl Place {
     fn rank(&self) -> Rank {
-        (!self.is_urgent, self.since, self.number)
+        (self.claim, self.since, self.number)
+    }
+
+    /// Whether it waits for a slot of a guaranteed minimum.
+    pub(super) fn is_first(&self) -> bool {
+        self.claim.is_first()
     }
 
     fn room(&self, lack: &Lack) -> (u32, u32, u64, Nanos, u64) {
@@ -94,9 +123,9 @@ impl Lot {
         &mut self,
         lane: u32,
         (number, needs): (u64, Needs),
-        (denial, since, is_urgent): (Denial, Nanos, bool),
+        (denial, since, claim): (Denial, Nanos, Claim),
     ) {
-        let place = Place { denial, since, is_urgent, number, needs };
+        let place = Place { denial, since, claim, number, needs };
         self.parks[denial.reason.index()] += 1;
         match denial.until {
             Until::Moment(moment) => drop(self.timers.insert((moment, number), lane)),
@@ -116,10 +145,10 @@ impl Lot {
     }
 
     /// Has a parked lane wait for something else, with the age it has.
-    pub(super) fn wait_for(&mut self, lane: u32, denial: Denial) {
+    pub(super) fn wait_for(&mut self, lane: u32, denial: Denial, claim: Claim) {
         if let Some(place) = self.remove(lane) {
-            let Place { number, needs, since, is_urgent, .. } = place;
-            self.put(lane, (number, needs), (denial, since, is_urgent));
+            let Place { number, needs, since, .. } = place;
+            self.put(lane, (number, needs), (denial, since, claim));
         }
     }
 
@@ -221,7 +250,7 @@ impl Lot {
         Census {
             parked,
             parks: self.parks,
-            urgent: self.places.values().filter(|place| place.is_urgent).count() as u64,
+            urgent: self.places.values().filter(|place| place.is_first()).count() as u64,
             minima_served: self.minima_served,
         }
     }

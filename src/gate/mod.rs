@@ -21,7 +21,7 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Chunks, IS_MODEL, Mutex};
 use crate::units::Nanos;
 use entry::Handed;
-use lot::{Lot, Needs};
+use lot::{Claim, Lot, Needs};
 use pass::no_slot;
 use slots::Slots;
 use std::sync::Arc;
@@ -42,8 +42,6 @@ pub(crate) struct Gate {
     pub(crate) budgets: Arc<Budgets>,
     /// The next moment that something is to be done at, `u64::MAX` for none. Stored under the lot's lock.
     next_at: AtomicU64,
-    /// Sum of the guaranteed minima of all tenants known. Stored under the lot's lock.
-    minima: AtomicU64,
 }
 
 /// A part of `jitter` that differs from one number to the next: the golden ratio's multiples spread
@@ -153,7 +151,6 @@ impl Gate {
             tiers: (0..TIERS_MAX).map(|_| Slots::unbounded()).collect(),
             lot: Mutex::new(Lot::new()),
             next_at: AtomicU64::new(u64::MAX),
-            minima: AtomicU64::new(0),
         }
     }
 
@@ -211,11 +208,10 @@ impl Gate {
                 }
                 Until::Change => {}
             }
-            let is_urgent = denial.until == Until::Slot(Scope::Engine)
-                && self.entry(slot).slots.used() < self.scaled(rules.min);
             let before = lot.next_at();
+            let claim = self.claim(slot, denial.until);
             let needs = Needs::of(slot, rules);
-            lot.put(lane, (number, needs), (denial, since, is_urgent));
+            lot.put(lane, (number, needs), (denial, since, claim));
             Parked::Waits { sooner: lot.next_at() < before }
         })
     }
@@ -256,7 +252,7 @@ impl Gate {
             match self.take_others(needs, scope) {
                 Ok(held) => {
                     let place = lot.remove(lane).expect("just seen");
-                    if place.is_urgent {
+                    if place.is_first() {
                         lot.count_minimum();
                     }
                     self.entry(lane).hand(held);
@@ -292,8 +288,20 @@ impl Gate {
         let is_first = lot.first(scope).is_none();
         if self.slots(scope).take_or_queue(is_first) {
             self.slots(scope).give_anyway();
-        } else {
-            lot.wait_for(lane, no_slot(self, scope));
+        } else if let Some(place) = lot.place(lane) {
+            let claim = self.claim(place.needs.slot, Until::Slot(scope));
+            lot.wait_for(lane, no_slot(self, scope), claim);
+        }
+    }
+
+    /// What claim a tenant has on what a lane of it waits for. Under the lot's lock.
+    fn claim(&self, slot: u32, until: Until) -> Claim {
+        match until {
+            Until::Slot(Scope::Tier(_) | Scope::Engine) => {
+                let entry = self.entry(slot);
+                Claim::of(entry.slots.used(), entry.min())
+            }
+            _ => Claim::NONE,
         }
     }
 
@@ -425,19 +433,7 @@ impl Gate {
         let entry = self.entry(slot);
         self.change(|_| {
             entry.slots.set_cap(rules.cap);
-            let before = entry.set_min(rules.min);
-            let others = self.minima.load(Relaxed) - u64::from(before);
-            self.minima.store(others + u64::from(rules.min), Relaxed);
+            entry.set_min(rules.min);
         });
-    }
-
-    /// What a guaranteed minimum comes to: all of it, unless all of them together exceed what the
-    /// engine has.
-    fn scaled(&self, min: u32) -> u32 {
-        let sum = self.minima.load(Relaxed);
-        match self.engine.cap() {
-            Some(cap) if sum > u64::from(cap) => (u64::from(min) * u64::from(cap) / sum) as u32,
-            _ => min,
-        }
     }
 }

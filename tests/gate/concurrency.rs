@@ -210,6 +210,86 @@ fn minima_of_more_tenants_than_fit_scale_down() {
     assert_eq!(counts, [2, 2, 2, 2]);
 }
 
+/// Grants of each tenant once `completions` of another one, which held every slot, have been handed on.
+fn shares(rig: &mut Rig, hog: &str, tenants: &[&str], completions: usize) -> Vec<usize> {
+    let hog = rig.tenant(hog);
+    (0..100).for_each(|_| rig.submit(hog, "hog"));
+    let mut held = rig.look(100);
+    let tenants: Vec<_> = tenants.iter().map(|name| rig.tenant(name)).collect();
+    tenants.iter().for_each(|tenant| (0..100).for_each(|_| rig.submit(*tenant, "job")));
+    assert!(rig.look(1).is_empty(), "every slot is taken");
+    for _ in 0..completions {
+        drop(held.remove(0));
+        held.extend(rig.look(100));
+    }
+    let of = |tenant| held.iter().filter(|grant| grant.tenant() == tenant).count();
+    tenants.into_iter().map(of).collect()
+}
+
+fn at_least(min: u32) -> Limits {
+    Limits::default().concurrency_min(Cap::Grants(min))
+}
+
+#[test]
+fn minima_that_do_not_fit_together_shrink_in_proportion() {
+    let policy = policy(|policy| {
+        policy.concurrency(10).tenant_limits("a", at_least(8)).tenant_limits("b", at_least(2))
+    });
+    let mut rig = Rig::new(policy);
+    // Of five slots four are a's and one is b's, as of ten eight and two.
+    assert_eq!(shares(&mut rig, "hog", &["a", "b"], 5), [4, 1]);
+}
+
+#[test]
+fn a_minimum_is_not_less_for_tenants_that_want_nothing() {
+    let policy = policy(|policy| {
+        policy
+            .concurrency(8)
+            .tier("starter", Weight::ONE)
+            .tenant_limits("hog", at_least(0))
+            .tier_limits("starter", at_least(2))
+    });
+    let mut rig = Rig::new(policy);
+    for number in 0..100 {
+        rig.tenant(&format!("idle-{number}"));
+    }
+    assert_eq!(shares(&mut rig, "hog", &["light"], 2), [2]);
+}
+
+#[test]
+fn more_minima_than_slots_leave_somebody_waiting_and_nobody_without_a_claim() {
+    let policy = policy(|policy| {
+        policy.concurrency(8).tier("starter", Weight::ONE).tier_limits("starter", at_least(1))
+    });
+    let mut rig = Rig::new(policy);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    assert_eq!(shares(&mut rig, "hog", &names, 7), [1, 1, 1, 1, 1, 1, 1, 0, 0]);
+}
+
+#[test]
+fn a_minimum_comes_first_where_the_tiers_own_limit_binds() {
+    let policy = policy(|policy| {
+        policy
+            .concurrency(10)
+            .tier("starter", Weight::ONE)
+            .tier_concurrency("starter", Cap::Grants(4))
+            .tenant_limits("light", at_least(2))
+    });
+    let mut rig = Rig::new(policy);
+    let others = ["y", "z"].map(|name| rig.tenant(name));
+    others.iter().for_each(|other| (0..100).for_each(|_| rig.submit(*other, "job")));
+    let mut held = rig.look(100);
+    let light = rig.tenant("light");
+    (0..100).for_each(|_| rig.submit(light, "light"));
+    assert!(held.len() == 4 && rig.look(1).is_empty());
+    assert_eq!(rig.engine.snapshot().limits.minima_waiting, 1);
+    for _ in 0..2 {
+        drop(held.remove(0));
+        held.extend(rig.look(100));
+    }
+    assert_eq!(held.iter().filter(|grant| grant.tenant() == light).count(), 2);
+}
+
 #[test]
 fn a_drain_hands_back_what_is_parked() {
     let mut rig = Rig::new(limited(at_most(1)));
