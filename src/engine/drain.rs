@@ -19,16 +19,21 @@ const COLLECT_JOBS: u32 = 1_024;
 /// How long a drain waits for producers that have reserved a place and not finished.
 const PRODUCERS_GRACE: Duration = Duration::from_millis(if IS_MODEL { 1 << 40 } else { 10 });
 
-/// What a drain found, at its end. Every job accepted since the start is in exactly one of the four
-/// numbers, or was handed back by an earlier drain, whose report has it.
+/// What a drain found, at its end. Every job accepted since the start is in exactly one of the five
+/// numbers, or was handed back by an earlier drain, whose report has it: `accepted = finished + running +
+/// expired + unpublished + returned`, the last one over all drains up to this one.
 #[non_exhaustive]
 pub struct DrainReport<T> {
     /// Jobs settled since the engine started, without those that drains have handed back.
     pub finished: u64,
-    /// Jobs that were still waiting, handed back by this drain.
+    /// Jobs that were still waiting, handed back by this drain. Among them are those that were not due, and
+    /// those whose deadline nobody had looked at before the engine stopped.
     pub returned: Vec<Returned<T>>,
     /// Jobs handed out and not settled yet; their grants stay good.
     pub running: u64,
+    /// Jobs whose deadline came first, since the engine started; they were not run. The expiry hook gets each
+    /// of them, the last ones perhaps after this report.
+    pub expired: u64,
     /// Jobs whose producer had reserved a place and did not finish in time.
     pub unpublished: u64,
 }
@@ -49,6 +54,7 @@ impl<T> fmt::Debug for DrainReport<T> {
             .field("finished", &self.finished)
             .field("returned", &self.returned.len())
             .field("running", &self.running)
+            .field("expired", &self.expired)
             .field("unpublished", &self.unpublished)
             .finish()
     }
@@ -162,6 +168,7 @@ impl<T: Send + 'static> Shared<T> {
             finished: settled - self.taken_back.load(Relaxed).min(settled),
             returned,
             running: granted - settled,
+            expired: self.lanes.expired.total(),
             unpublished: waiting.sum(),
         }
     }

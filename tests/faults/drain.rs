@@ -1,7 +1,10 @@
 //! Stopping while jobs wait and run.
 
 use crate::register::{Load, Register};
-use fairlane::{DrainReport, Engine, Grant, Job, Tenant};
+use fairlane::{
+    Cap, Clock, DrainReport, Engine, Expired, Grant, Job, Limits, ManualClock, Nanos, Policy, Rate,
+    Tenant, Unit, Weight,
+};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
@@ -12,7 +15,12 @@ fn tenants(engine: &Engine<Load>, count: usize) -> Vec<Tenant> {
 }
 
 fn accounted<T>(report: &DrainReport<T>) -> u64 {
-    report.finished + report.returned.len() as u64 + report.running + report.unpublished
+    report.returned.len() as u64 + elsewhere(report)
+}
+
+/// Jobs that no drain has handed back.
+fn elsewhere<T>(report: &DrainReport<T>) -> u64 {
+    report.finished + report.running + report.expired + report.unpublished
 }
 
 /// An engine whose handlers take about `spin` and mark what they handle.
@@ -138,6 +146,116 @@ fn drains_on_several_threads_hand_every_job_back_once() {
         register.assert_each_ended_once(500, "three drains");
         assert!(reports.iter().all(|report| (report.finished, report.unpublished) == (0, 0)));
     }
+}
+
+/// Tenants of the tier `starter` get one grant at a time, the tenant `parked` none.
+fn one_at_a_time() -> Policy {
+    let policy = Policy::builder().tier("growth", Weight::ONE).tier("starter", Weight::ONE);
+    let policy = policy.tier_limits("starter", Limits::default().concurrency(Cap::Grants(1)));
+    policy.tenant_limits("parked", Limits::default().concurrency(Cap::Grants(0))).build().unwrap()
+}
+
+// Every number of the report, of one drain that meets jobs in every state there is.
+#[test]
+fn a_drain_counts_what_expired_and_hands_back_what_nobody_saw_expire() {
+    let clock = ManualClock::new();
+    let (register, second) = (Register::new(100), 1_000_000_000);
+    let told = register.clone();
+    let engine = Engine::<Load>::builder()
+        .workers(1)
+        .policy(one_at_a_time())
+        .clock(Clock::Manual(clock.clone()))
+        .on_expired(move |job: Expired<Load>| told.handled(job.payload.number))
+        .build()
+        .unwrap();
+    let mut numbers = 0..;
+    let mut submit =
+        |name: &str, tier: &str, jobs: usize, wish: &dyn Fn(Job<Load>) -> Job<Load>| {
+            let tenant = engine.tenant(name, tier).unwrap();
+            for number in numbers.by_ref().take(jobs) {
+                let _ = engine.submit(tenant, wish(Job::new(register.load(number)))).unwrap();
+            }
+        };
+    submit("plain", "growth", 5, &|job| job);
+    submit("capped", "starter", 4, &|job| job);
+    submit("parked", "starter", 7, &|job| job.deadline(Nanos(second)));
+    submit("later", "growth", 3, &|job| job.not_before(Nanos(10 * second)));
+    let mut worker = engine.worker().unwrap();
+    let mut held: Vec<_> = worker.next_batch(64).collect();
+    assert_eq!(held.len(), 6, "five of `plain`, one of `capped`");
+    held.drain(..4).for_each(|grant| register.handled(grant.payload().number));
+    clock.advance_to(Nanos(2 * second));
+    assert_eq!(worker.next_batch(64).count(), 0);
+    submit("parked", "starter", 2, &|job| job.deadline(Nanos(3 * second)));
+    clock.advance_to(Nanos(4 * second));
+    let report = engine.drain(Duration::ZERO);
+    let parts = (report.finished, report.returned.len(), report.running, report.expired);
+    assert_eq!((parts, report.unpublished), ((4, 8, 2, 7), 0));
+    assert_eq!((accounted(&report), engine.snapshot().accepted), (21, 21));
+    register.returned(&report);
+    held.drain(..).for_each(|grant| register.handled(grant.payload().number));
+    register.assert_each_ended_once(21, "one drain");
+    let again = engine.drain(Duration::ZERO);
+    assert_eq!((again.finished, again.returned.len(), again.expired), (6, 0, 7));
+    assert_eq!(elsewhere(&again) + report.returned.len() as u64, 21);
+}
+
+/// Tenants with and without a rate, jobs with and without a deadline, some not due before long.
+fn submit_mixed(engine: &Engine<Load>, register: &Register, jobs: usize) {
+    for number in 0..jobs {
+        let tier = if number % 2 == 0 { "growth" } else { "starter" };
+        let tenant = engine.tenant(&format!("{tier}-{}", number % 6), tier).unwrap();
+        let job = Job::new(register.load(number));
+        let job = match number % 5 {
+            0 | 1 => job.max_wait(Duration::from_micros(300 + 40 * (number as u64 % 50))),
+            2 => job.delay(Duration::from_secs(60)),
+            _ => job,
+        };
+        let _ = engine.submit(tenant, job).unwrap();
+    }
+}
+
+/// Drains four times at the same time, while jobs run and expire; the counts of expired and returned.
+fn drain_together(register: &Register, jobs: usize) -> (u64, u64) {
+    let (ran, told) = (register.clone(), register.clone());
+    let rate = Rate::strict(20, Unit::Jobs, Duration::from_secs(60)).unwrap();
+    let policy = Policy::builder().tier("growth", Weight::ONE).tier("starter", Weight::ONE);
+    let policy = policy.tier_limits("starter", Limits::default().rate(rate)).build().unwrap();
+    let engine = Engine::<Load>::builder()
+        .workers(2)
+        .policy(policy)
+        .on_expired(move |job: Expired<Load>| told.handled(job.payload.number))
+        .start(move |grant| {
+            thread::sleep(Duration::from_micros(5));
+            ran.handled(grant.payload().number);
+        })
+        .unwrap();
+    submit_mixed(&engine, register, jobs);
+    let drain = |k: u64| {
+        let engine = engine.clone();
+        thread::spawn(move || engine.drain(Duration::from_micros(400 * k)))
+    };
+    let drains: Vec<_> = (1..=4).map(drain).collect();
+    let reports: Vec<_> = drains.into_iter().map(|drain| drain.join().unwrap()).collect();
+    let returned: u64 = reports.iter().map(|report| report.returned.len() as u64).sum();
+    for report in &reports {
+        register.returned(report);
+        assert_eq!(returned + elsewhere(report), jobs as u64, "{report:?}");
+    }
+    (reports[0].expired, returned)
+}
+
+#[test]
+fn drains_at_the_same_time_agree_on_what_expired() {
+    let (mut expired, mut returned) = (0, 0);
+    for _ in 0..40 {
+        let register = Register::new(600);
+        let (gone, back) = drain_together(&register, 600);
+        register.assert_each_ended_once(600, "four drains");
+        register.assert_each_dropped_once(600);
+        (expired, returned) = (expired + gone, returned + back);
+    }
+    assert!(expired > 0 && returned > 0, "{expired} expired, {returned} came back");
 }
 
 /// Two workers; the handler of job 0 drains, and sends the report out.

@@ -133,12 +133,12 @@ impl Stress {
     /// The report adds up, and every accepted job ended once. Joins the engine's threads.
     fn account(&self, engine: Engine<Load>, produced: &Produced, report: &DrainReport<Load>) {
         let accepted = produced.accepted.len() as u64;
-        let parts =
-            [report.finished, report.returned.len() as u64, report.running, report.unpublished];
+        let returned = report.returned.len() as u64;
+        let parts = [report.finished, returned, report.running, report.expired, report.unpublished];
         assert_eq!(
             parts.iter().sum::<u64>(),
             accepted,
-            "finished, returned, running, unpublished: {parts:?}"
+            "finished, returned, running, expired, unpublished: {parts:?}"
         );
         for back in &report.returned {
             let number = back.job.payload().number;

@@ -114,6 +114,7 @@ impl Oracle {
             ("lanes ready after a drain", self.eligible() as u64, 0),
             ("finished", report.finished, self.ended),
             ("running", report.running, self.granted - self.ended),
+            ("expired", report.expired, self.limits.as_ref().map_or(0, |limits| limits.expired())),
         ];
         for (what, seen, expected) in checks {
             if seen != expected {

@@ -280,6 +280,7 @@ impl System for Fairlane<'_> {
             finished: report.finished,
             returned: returned.collect(),
             running: report.running,
+            expired: report.expired,
             unpublished: report.unpublished,
         }
     }

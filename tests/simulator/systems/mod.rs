@@ -128,6 +128,7 @@ pub(crate) struct Drained {
     /// Tenant and number of each job handed back.
     pub(crate) returned: Vec<(usize, u64)>,
     pub(crate) running: u64,
+    pub(crate) expired: u64,
     pub(crate) unpublished: u64,
 }
 

@@ -539,7 +539,7 @@ impl System for Twin {
             returned.pop();
         }
         let finished = self.counts.0 - self.running;
-        Drained { finished, returned, running: self.running, unpublished: self.waiting }
+        Drained { finished, returned, running: self.running, expired: 0, unpublished: self.waiting }
     }
 
     fn payloads(&self) -> u64 {

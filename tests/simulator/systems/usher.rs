@@ -546,7 +546,13 @@ impl System for Usher {
             }
         }
         let finished = self.granted.0 - self.running;
-        Drained { finished, returned, running: self.running, unpublished: self.depth() }
+        Drained {
+            finished,
+            returned,
+            running: self.running,
+            expired: self.expired,
+            unpublished: self.depth(),
+        }
     }
 
     fn payloads(&self) -> u64 {
