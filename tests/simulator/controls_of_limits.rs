@@ -66,7 +66,7 @@ fn expired_jobs_told_of_wrongly_are_rejected() {
         &[Kind::Expiry, Kind::Books, Kind::Memory, Kind::Reason],
         12,
     );
-    rejected(Fault::MiscountsExpired, &[Kind::Books], 12);
+    rejected(Fault::MiscountsExpired, &[Kind::Books, Kind::Conservation], 12);
 }
 
 #[test]
