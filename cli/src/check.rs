@@ -132,7 +132,7 @@ fn quotas(policy: &Policy) -> String {
 }
 
 /// The limits of a tier's tenants in words; `None` when there are none.
-pub(crate) fn tier_quota(policy: &Policy, tier: &Tier) -> Option<String> {
+fn tier_quota(policy: &Policy, tier: &Tier) -> Option<String> {
     let quota = policy.quota_for(tier, None);
     let unlimited = Policy::default();
     let none = unlimited.quota_for(unlimited.default_tier(), None);

@@ -4,11 +4,11 @@ use super::check;
 use super::draft::{Draft, Place, Raw, Setting, Table};
 use super::model::{KindCost, Policy};
 use super::problem::PolicyError;
-use super::quota::{Limits, Own, show_cap, show_overload};
+use super::quota::{Limits, Own};
 use super::schema::DOTTED_NAME;
 use super::schema::{Key, SIZE};
 use super::schema_quota::NONE;
-use super::text::{show_duration, show_rate};
+use super::text::show_duration;
 use crate::limit::Cap;
 use crate::units::Weight;
 
@@ -226,7 +226,7 @@ fn set_text(table: &mut Table, key: Key, text: String) {
 fn set_cap(table: &mut Table, key: Key, cap: Own<Cap>) {
     match cap {
         Own::Is(Cap::Grants(grants)) => set_integer(table, key, grants),
-        other => set_own(table, key, other, show_cap),
+        other => set_own(table, key, other, |cap| cap.to_string()),
     }
 }
 
@@ -240,7 +240,7 @@ fn set_own<T>(table: &mut Table, key: Key, own: Own<T>, show: impl FnOnce(T) -> 
 
 /// Writes limits down as a file has them.
 fn set_limits(table: &mut Table, limits: Limits) {
-    set_own(table, Key::Rate, limits.rate, show_rate);
+    set_own(table, Key::Rate, limits.rate, |rate| rate.to_string());
     set_cap(table, Key::Concurrency, limits.concurrency);
     set_cap(table, Key::ConcurrencyMin, limits.concurrency_min);
     set_own(table, Key::MaxWait, limits.max_wait, show_duration);
@@ -251,7 +251,7 @@ fn set_limits(table: &mut Table, limits: Limits) {
         set_integer(table, Key::ConcurrencyPromoted, grants);
     }
     if let Some(overload) = limits.overload {
-        set_text(table, Key::Overload, show_overload(overload));
+        set_text(table, Key::Overload, overload.to_string());
     }
 }
 

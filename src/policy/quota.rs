@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::text::{show_duration, show_rate};
+use super::text::show_duration;
 use crate::limit::{Cap, Rate};
 
 /// What a tier or a tenant says about one limit.
@@ -213,12 +213,13 @@ impl Quota {
 
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |cap: Option<Cap>| cap.map(|cap| cap.to_string());
         let stated = [
-            ("rate", self.rate.map(show_rate)),
-            ("concurrency", self.concurrency.map(show_cap)),
-            ("concurrency_min", self.concurrency_min.map(show_cap)),
+            ("rate", self.rate.map(|rate| rate.to_string())),
+            ("concurrency", text(self.concurrency)),
+            ("concurrency_min", text(self.concurrency_min)),
             ("concurrency_promoted", self.concurrency_promoted.map(|n| n.to_string())),
-            ("tier_concurrency", self.tier_concurrency.map(show_cap)),
+            ("tier_concurrency", text(self.tier_concurrency)),
             ("max_wait", self.max_wait.map(show_duration)),
             ("budgets", (!self.budgets.is_empty()).then(|| self.budgets.join(" and "))),
         ];
@@ -227,22 +228,27 @@ impl fmt::Display for Quota {
                 write!(f, "{name} {value}, ")?;
             }
         }
-        write!(f, "overload {}", show_overload(self.overload))
+        write!(f, "overload {}", self.overload)
     }
 }
 
-/// Shows a cap as the policy file has it, without quotes.
-pub(super) fn show_cap(cap: Cap) -> String {
-    match cap {
-        Cap::Grants(grants) => grants.to_string(),
-        Cap::Percent(percent) => format!("{percent}%"),
+/// As the policy file has it, without quotes: `40` or `50%`.
+impl fmt::Display for Cap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cap::Grants(grants) => write!(f, "{grants}"),
+            Cap::Percent(percent) => write!(f, "{percent}%"),
+        }
     }
 }
 
-pub(super) fn show_overload(overload: Overload) -> String {
-    match overload {
-        Overload::Reject => "reject".to_owned(),
-        Overload::Wait(time) => format!("wait {}", show_duration(time)),
+/// As the policy file has it: `reject`, or `wait 2s`.
+impl fmt::Display for Overload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Overload::Reject => f.write_str("reject"),
+            Overload::Wait(time) => write!(f, "wait {}", show_duration(*time)),
+        }
     }
 }
 

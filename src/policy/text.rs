@@ -1,5 +1,6 @@
 //! Durations, rates and lists as text: read exactly, and shown so that they read back the same.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::suggest::did_you_mean;
@@ -144,18 +145,19 @@ pub(super) fn show_duration(time: Duration) -> String {
     }
 }
 
-/// Shows a rate as the policy file has it.
-pub(super) fn show_rate(rate: Rate) -> String {
-    let unit = match rate.unit() {
-        Unit::Jobs => "jobs",
-        Unit::Cost => "cost",
-    };
-    let shape = match rate.shape() {
-        Shape::Strict => String::new(),
-        Shape::Smooth { burst } => format!(" smooth burst {burst}"),
-    };
-    let time = show_duration(rate.per().as_duration());
-    format!("{} {unit} per {time}{shape}", rate.most())
+/// As the policy file has it, such as `10 jobs per 60s`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit() {
+            Unit::Jobs => "jobs",
+            Unit::Cost => "cost",
+        };
+        write!(f, "{} {unit} per {}", self.most(), show_duration(self.per().as_duration()))?;
+        match self.shape() {
+            Shape::Strict => Ok(()),
+            Shape::Smooth { burst } => write!(f, " smooth burst {burst}"),
+        }
+    }
 }
 
 /// The parts of a comma-separated list; an empty text has none.
@@ -308,14 +310,14 @@ mod tests {
             } else {
                 Rate::strict(most, unit, per)
             };
-            prop_assert_eq!(read_rate(&show_rate(rate.unwrap())), Ok(rate.unwrap()));
+            prop_assert_eq!(read_rate(&(rate.unwrap()).to_string()), Ok(rate.unwrap()));
         }
 
         #[test]
         fn no_text_makes_a_reader_panic(text in "[0-9._a-z ,%-]{0,40}|.*") {
             let _ = read_duration(&text);
             if let Ok(rate) = read_rate(&text) {
-                prop_assert_eq!(read_rate(&show_rate(rate)), Ok(rate));
+                prop_assert_eq!(read_rate(&(rate).to_string()), Ok(rate));
             }
         }
     }

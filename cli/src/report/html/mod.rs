@@ -22,6 +22,8 @@ use self::text::escaped;
 use super::{Course, Report, SchedulerReport, TenantRow};
 
 const STYLE: &str = include_str!("style.css");
+/// Lines of a policy that are shown at once; longer ones are folded away.
+const OPEN_LINES_MAX: usize = 100;
 
 /// What a page tells.
 pub(crate) struct Page<'a> {
@@ -85,6 +87,7 @@ fn render(page: &Page) -> String {
     let (title, setup) = (escaped(page.title), escaped(&setup.join(" ")));
     let policy = policy::toml(page.policy);
     let policy: Vec<String> = policy.lines().map(escaped).collect();
+    let open = if policy.len() <= OPEN_LINES_MAX { " open=\"\"" } else { "" };
     let main = [
         summary::tiles(report),
         summary::fate(report),
@@ -102,7 +105,7 @@ fn render(page: &Page) -> String {
          <link rel=\"icon\" href=\"data:,\"/>\n<title>{title}</title>\n<style>\n{STYLE}</style></head>\n\
          <body><header><h1>{title}</h1>\n<p class=\"finding\">{finding}</p>\n\
          <p class=\"setup\">{setup}</p></header>\n<main>\n{main}\
-         <section><h2>Policy in force</h2>\n<details><summary>Every value, as TOML</summary>\n\
+         <section><h2>Policy in force</h2>\n<details{open}><summary>Every value, as TOML</summary>\n\
          <pre>{policy}</pre></details></section>\n</main>\n\
          <footer>fairlane {version}. Share ratios compare what was served with weighted max-min \
          shares, window by window.</footer></body></html>\n",
