@@ -122,3 +122,27 @@ impl fmt::Display for Reason {
         f.write_str(self.code())
     }
 }
+
+/// Why spending was neither counted nor taken back.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BudgetError {
+    /// The budget or a dimension belongs to another engine.
+    Foreign,
+    /// The budget counts 32 dimensions already, and this would be one more.
+    Dimensions,
+    /// The key is empty or longer than 256 bytes.
+    Key,
+}
+
+impl fmt::Display for BudgetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BudgetError::Foreign => "a budget or a dimension belongs to another engine",
+            BudgetError::Dimensions => "the budget counts 32 dimensions already",
+            BudgetError::Key => "a key has 1 to 256 bytes",
+        })
+    }
+}
+
+impl std::error::Error for BudgetError {}

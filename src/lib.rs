@@ -30,11 +30,11 @@ pub use clock::{Clock, ManualClock};
 #[doc(hidden)]
 pub use engine::testing;
 pub use engine::{
-    Accepted, Batch, BranchStanding, Breach, BudgetError, Builder, DrainReport, Engine, Expired,
-    Explanation, Job, Kind, Observer, PanicReport, Parking, Refused, Reported, Requirement,
-    Returned, Served, SetPolicyError, Standing, StartError, TenantError, Wait, Worker, WorkerError,
+    Accepted, Batch, BranchStanding, Breach, Builder, DrainReport, Engine, Expired, Explanation,
+    Job, Kind, Observer, PanicReport, Parking, Refused, Reported, Requirement, Returned, Served,
+    SetPolicyError, Standing, StartError, TenantError, Wait, Worker, WorkerError,
 };
-pub use error::Reason;
+pub use error::{BudgetError, Reason};
 /// Who got what: the arithmetic of fairness reports.
 pub use fair::share as fairness;
 pub use limit::{Cap, Rate, RateError, Shape, Unit};

@@ -19,6 +19,8 @@ mod races;
 mod rate;
 #[path = "gate/rig.rs"]
 mod rig;
+#[path = "gate/spending.rs"]
+mod spending;
 #[path = "gate/told.rs"]
 mod told;
 #[path = "gate/walk.rs"]

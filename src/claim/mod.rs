@@ -1,5 +1,6 @@
 //! Grants: the right to run one job.
 
+use crate::error::BudgetError;
 use crate::sync::{Loan, mutant};
 use crate::tenant::Tenant;
 use crate::units::Dimension;
@@ -16,7 +17,16 @@ pub(crate) trait Books: Send + Sync {
     fn release(&self, tenant: Tenant, holds: u16, waited: u32);
 
     /// What came of a grant that holds something, before it ends.
-    fn note(&self, tenant: Tenant, holds: u16, waited: u32, outcome: Outcome<'_>);
+    fn note(&self, tenant: Tenant, holds: u16, waited: u32, outcome: Outcome);
+
+    /// What a grant that holds something has spent of dimensions in all.
+    fn spent(
+        &self,
+        tenant: Tenant,
+        holds: u16,
+        waited: u32,
+        amounts: &[(Dimension, u64)],
+    ) -> Result<(), BudgetError>;
 
     /// For how long the job of a grant that holds something waited, in the receipt's words.
     fn waited(&self, tenant: Tenant, holds: u16, waited: u32) -> u32;
@@ -24,11 +34,9 @@ pub(crate) trait Books: Send + Sync {
 
 /// What came of a grant, as far as it is not what was estimated.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome<'a> {
+pub(crate) enum Outcome {
     /// Its actual cost.
     Cost(u32),
-    /// What it has spent of dimensions in all.
-    Spent(&'a [(Dimension, u64)]),
     /// Its job was not begun.
     Void,
 }
@@ -121,7 +129,8 @@ impl<T> Grant<T> {
     pub fn complete(self) {}
 
     /// Settles the job with its actual cost: the tenant's balance is corrected by the difference
-    /// at its next visit, and its budgets count this in place of the cost reserved.
+    /// at its next visit, and its budgets count this in place of the cost reserved, whatever was noted of the
+    /// dimension `cost` before.
     pub fn settle(self, actual_cost: u32) {
         self.receipt.settle(actual_cost);
     }
@@ -129,8 +138,12 @@ impl<T> Grant<T> {
     /// Notes what the job has really spent in all; when the grant ends, the tenant's budgets and those
     /// that the job named count it in place of what the job was estimated at. A dimension that is not
     /// named keeps its estimate; one noted again has the later amount. Without budgets nothing happens.
-    pub fn spent(&mut self, amounts: &[(Dimension, u64)]) {
-        self.receipt.spent(amounts);
+    ///
+    /// # Errors
+    /// [`BudgetError::Dimensions`] when a budget counts 32 dimensions already and this would be one more,
+    /// [`BudgetError::Foreign`] when a dimension belongs to another engine. Nothing of the call is noted then.
+    pub fn spent(&mut self, amounts: &[(Dimension, u64)]) -> Result<(), BudgetError> {
+        self.receipt.spent(amounts)
     }
 
     /// Takes the payload of a job that was not begun: nothing was spent.
@@ -231,15 +244,21 @@ impl Receipt {
     pub fn complete(self) {}
 
     /// As [`Grant::spent`].
-    pub fn spent(&mut self, amounts: &[(Dimension, u64)]) {
-        self.note(Outcome::Spent(amounts));
+    ///
+    /// # Errors
+    /// The same.
+    pub fn spent(&mut self, amounts: &[(Dimension, u64)]) -> Result<(), BudgetError> {
+        match self.holds() {
+            0 => Ok(()),
+            holds => self.loan.books.spent(self.tenant, holds, self.waited.0, amounts),
+        }
     }
 
     fn holds(&self) -> u16 {
         (self.charge >> COST_BITS) as u16
     }
 
-    fn note(&self, outcome: Outcome<'_>) {
+    fn note(&self, outcome: Outcome) {
         let holds = self.holds();
         if holds != 0 {
             self.loan.books.note(self.tenant, holds, self.waited.0, outcome);

@@ -6,6 +6,7 @@ use super::plan::Plan;
 use super::routes::{Branch, Branches, Routes};
 use crate::claim::{Books, Outcome};
 use crate::clock::Clock;
+use crate::error::BudgetError;
 use crate::gate::{Gate, Held, Note, Purse, Scope};
 use crate::park::{Alarm, Crowd, Sleepers};
 use crate::policy::Policy;
@@ -14,7 +15,7 @@ use crate::rotation::Rotation;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Chunks, IS_MODEL, Mutex, Published, full_fence, ord};
 use crate::tenant::{Beside, Row, Table, Tenant};
-use crate::units::{Band, Bands, Nanos, Order};
+use crate::units::{Band, Bands, Dimension, Nanos, Order};
 use std::sync::Arc;
 
 /// Every lane of an engine, and what moves jobs through them.
@@ -451,20 +452,30 @@ impl<T: Send> Books for Lanes<T> {
         }
     }
 
-    fn note(&self, tenant: Tenant, holds: u16, waited: u32, outcome: Outcome<'_>) {
-        if !Held::from_bits(holds).is_reserved() {
-            return;
+    fn note(&self, tenant: Tenant, holds: u16, waited: u32, outcome: Outcome) {
+        if Held::from_bits(holds).is_reserved() {
+            let note = match outcome {
+                Outcome::Cost(cost) => Note::Cost(cost),
+                Outcome::Void => Note::Void,
+            };
+            self.gate.entry(tenant.slot()).note(waited, note);
         }
-        let entry = self.gate.entry(tenant.slot());
-        match outcome {
-            Outcome::Cost(cost) => entry.note(waited, Note::Cost(cost)),
-            Outcome::Void => entry.note(waited, Note::Void),
-            Outcome::Spent(amounts) => {
-                let of_ours = amounts.iter().filter(|(it, _)| it.engine == self.number);
-                let numbers: Vec<_> = of_ours.map(|(it, amount)| (it.number, *amount)).collect();
-                entry.note(waited, Note::Spent(&numbers));
-            }
+    }
+
+    fn spent(
+        &self,
+        tenant: Tenant,
+        holds: u16,
+        waited: u32,
+        amounts: &[(Dimension, u64)],
+    ) -> Result<(), BudgetError> {
+        if amounts.iter().any(|(dimension, _)| dimension.engine != self.number) {
+            return Err(BudgetError::Foreign);
         }
+        let numbers: Vec<_> = amounts.iter().map(|(it, amount)| (it.number, *amount)).collect();
+        let is_noted = !Held::from_bits(holds).is_reserved()
+            || self.gate.entry(tenant.slot()).note(waited, Note::Spent(&numbers));
+        if is_noted { Ok(()) } else { Err(BudgetError::Dimensions) }
     }
 
     fn waited(&self, tenant: Tenant, holds: u16, waited: u32) -> u32 {

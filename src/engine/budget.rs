@@ -3,11 +3,10 @@
 use super::Engine;
 use super::job::{BAD_SPENDS, Wishes};
 use super::shared::Shared;
-use crate::error::Reason;
+use crate::error::{BudgetError, Reason};
 use crate::gate::{Extra, Purse, too_wide};
 use crate::limit;
 use crate::units::{BudgetId, Dimension, Nanos};
-use std::fmt;
 use std::sync::Arc;
 
 /// Most budgets, and most dimensions, that one job may name.
@@ -49,30 +48,6 @@ pub struct Breach {
     /// The limit.
     pub limit: u64,
 }
-
-/// Why spending was neither counted nor taken back.
-#[non_exhaustive]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BudgetError {
-    /// The budget or a dimension belongs to another engine.
-    Foreign,
-    /// The budget counts 32 dimensions already, and this would be one more.
-    Dimensions,
-    /// The key is empty or longer than 256 bytes.
-    Key,
-}
-
-impl fmt::Display for BudgetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BudgetError::Foreign => "a budget or a dimension belongs to another engine",
-            BudgetError::Dimensions => "the budget counts 32 dimensions already",
-            BudgetError::Key => "a key has 1 to 256 bytes",
-        })
-    }
-}
-
-impl std::error::Error for BudgetError {}
 
 impl<T: Send + 'static> Engine<T> {
     /// The dimension `name` (1 to 64 bytes of `a-z`, `0-9`, `_`, `.` and `-`), such as `total_tokens`: what

@@ -16,7 +16,7 @@ mod threads;
 mod timekeeper;
 mod worker;
 
-pub use budget::{Breach, BudgetError, Reported};
+pub use budget::{Breach, Reported};
 pub use builder::{Builder, StartError};
 pub use drain::{DrainReport, Returned};
 pub use explain::{BranchStanding, Explanation, Standing, Wait};

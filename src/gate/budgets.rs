@@ -226,17 +226,22 @@ impl<'a> Iterator for Draws<'a> {
 }
 
 impl Reservation {
-    /// Takes a correction down.
-    pub(super) fn note(&mut self, note: Note<'_>) {
+    /// Takes a correction down, unless it is spending that one of the budgets cannot count.
+    pub(super) fn note(&mut self, note: Note<'_>) -> bool {
         match note {
             Note::Cost(cost) => self.outcome.cost = Some(cost),
             Note::Void => self.outcome.is_void = true,
             Note::Spent(amounts) => {
+                let mut draws = Draws::new(&self.draws, self.extra.as_deref());
+                if !draws.all(|draw| draw.purse.can_count(amounts)) {
+                    return false;
+                }
                 for &(number, amount) in amounts {
                     add(&mut self.outcome.named, number, amount, |old, _| *old = amount);
                 }
             }
         }
+        true
     }
 
     /// Settles everything, and returns the budgets that have room for others now.
@@ -244,6 +249,11 @@ impl Reservation {
         let estimated = self.extra.as_ref().map_or(&[][..], |extra| &extra.named);
         let reserved = Spending { cost: self.cost.into(), named: estimated };
         let Outcome { is_void, cost, mut named } = self.outcome;
+        let names_cost =
+            named.iter().chain(estimated).any(|(number, _)| *number == Dimensions::COST);
+        if let (Some(cost), true) = (cost, names_cost) {
+            add(&mut named, Dimensions::COST, cost.into(), |old, settled| *old = settled);
+        }
         for &(number, amount) in estimated {
             add(&mut named, number, amount, |_, _| {});
         }

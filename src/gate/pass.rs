@@ -181,9 +181,16 @@ impl<'a> Pass<'a> {
         self.state.reservations.add(Reservation { draws, extra, cost, waited, outcome })
     }
 
-    /// Since when the tenant has waited for what `denial` says.
+    /// Since when the tenant has waited for what `denial` says. Where that is a budget and the wait begins,
+    /// it counts as a hit of the dimension.
     pub(crate) fn waits(&mut self, denial: &Denial) -> Nanos {
         self.count();
+        let goes_on = self.state.waiting.is_some_and(|(reason, _)| reason == denial.reason);
+        let part = denial.budget.filter(|_| !goes_on);
+        if let Some((part, place)) = part.and_then(|part| Some((part, part.place?))) {
+            let purse = self.gate.budgets.purse(part.budget);
+            purse.into_iter().for_each(|purse| purse.count_hit(place));
+        }
         self.state.wait(denial.reason, self.now)
     }
 
@@ -314,13 +321,13 @@ pub(super) fn no_slot(gate: &Gate, scope: Scope) -> Denial {
 }
 
 impl Entry {
-    /// Takes down what came of the grant with the reservation `number`.
-    pub(crate) fn note(&self, number: u32, note: Note<'_>) {
+    /// Takes down what came of the grant with the reservation `number`; `false` when that is spending that a
+    /// budget cannot count, of which nothing is taken down.
+    pub(crate) fn note(&self, number: u32, note: Note<'_>) -> bool {
         self.open(|state| {
-            if let Some(reservation) = state.reservations.get_mut(number) {
-                reservation.note(note);
-            }
-        });
+            let reservation = state.reservations.get_mut(number);
+            reservation.is_none_or(|reservation| reservation.note(note))
+        })
     }
 
     /// For how long the job of the grant with the reservation `number` waited, as it was written down.

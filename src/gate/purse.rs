@@ -30,6 +30,10 @@ struct Sums {
     gains: u64,
     /// Whether lanes may stand in the lot for it. Changed under the lot's lock too.
     is_awaited: bool,
+    /// What is asked for now, by place in the budget, a missing end being zero. Kept to be filled again.
+    amounts: Vec<u64>,
+    /// What has been spent in place of that.
+    spent: Vec<u64>,
 }
 
 /// What a job may spend, or has spent.
@@ -40,9 +44,6 @@ pub(crate) struct Spending<'a> {
     /// By number of dimension, none twice. `cost` here counts in place of the above.
     pub(crate) named: &'a [(u32, u64)],
 }
-
-/// Amounts by place in a budget.
-type Amounts = [u64; Budget::DIMENSIONS_MAX];
 
 /// What a budget was asked to write down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +86,8 @@ impl Purse {
             is_in_force: false,
             gains: 0,
             is_awaited: false,
+            amounts: Vec::new(),
+            spent: Vec::new(),
         };
         Purse { number, name: name.into(), names: Arc::clone(names), sums: Mutex::new(sums) }
     }
@@ -128,13 +131,25 @@ impl Purse {
         go: impl FnOnce() -> Result<R, Denial>,
     ) -> Result<R, Denial> {
         self.open(|sums| {
-            let amounts = self.check(sums, (with_cost, spending), now).inspect_err(|denial| {
-                let part = denial.budget.and_then(|part| part.place);
-                part.into_iter().for_each(|place| sums.budget.count_hit(place as usize));
-            })?;
+            self.check(sums, (with_cost, spending), now)?;
             let admitted = go()?;
-            sums.budget.reserve(sums.cut(&amounts));
+            sums.budget.reserve(&sums.amounts);
             Ok(admitted)
+        })
+    }
+
+    /// Counts that a tenant has begun to wait for the dimension at `place`.
+    pub(super) fn count_hit(&self, place: u32) {
+        self.open(|sums| sums.budget.count_hit(place as usize));
+    }
+
+    /// Gives every dimension of `amounts` a place, or none where one finds no room: whether all can be counted.
+    pub(super) fn can_count(&self, amounts: &[(u32, u64)]) -> bool {
+        self.open(|sums| {
+            let is_new = |number: &u32| !sums.numbers.contains(number);
+            let new = amounts.iter().filter(|(number, _)| is_new(number)).count();
+            let fits = new == 0 || sums.numbers.len() + new <= Budget::DIMENSIONS_MAX;
+            fits && amounts.iter().all(|(number, _)| self.place(sums, *number).is_some())
         })
     }
 
@@ -144,21 +159,22 @@ impl Purse {
         (with_cost, spending): (bool, Spending<'_>),
         now: Nanos,
     ) -> Result<(), Denial> {
-        self.open(|sums| self.check(sums, (with_cost, spending), now)).map(drop)
+        self.open(|sums| self.check(sums, (with_cost, spending), now))
     }
+
+    /// Whether `spending` fits; it is among the sums as `amounts` then.
 
     fn check(
         &self,
         sums: &mut Sums,
         (with_cost, spending): (bool, Spending<'_>),
         now: Nanos,
-    ) -> Result<Amounts, Denial> {
-        let amounts = self.spread(sums, with_cost, spending);
-        let (Some(amounts), true) = (amounts, sums.is_in_force) else {
+    ) -> Result<(), Denial> {
+        if !self.spread(sums, with_cost, spending) || !sums.is_in_force {
             return Err(self.unevaluable());
-        };
-        let checked = sums.budget.check(sums.cut(&amounts), now);
-        checked.map_err(|breach| self.lacks(sums, &amounts, breach)).map(|()| amounts)
+        }
+        let checked = sums.budget.check(&sums.amounts, now);
+        checked.map_err(|breach| self.lacks(sums, breach))
     }
 
     /// What cannot be counted is refused (decision 13).
@@ -167,8 +183,8 @@ impl Purse {
         Denial { reason: Reason::Budget, until: Until::Change, used: (0, 0), budget }
     }
 
-    fn lacks(&self, sums: &Sums, amounts: &Amounts, breach: Breach) -> Denial {
-        let need = amounts[breach.dimension].max(1);
+    fn lacks(&self, sums: &Sums, breach: Breach) -> Denial {
+        let need = sums.amounts.get(breach.dimension).map_or(1, |amount| (*amount).max(1));
         let place = breach.dimension as u32;
         let budget = Some(BudgetPart { budget: self.number, place: Some(place) });
         if need > breach.limit {
@@ -181,28 +197,16 @@ impl Purse {
         Denial { reason: Reason::Budget, until: Until::Budget(lack), used, budget }
     }
 
-    /// Amounts by place; `None` when a dimension cannot be counted here.
-    fn spread(&self, sums: &mut Sums, with_cost: bool, spending: Spending<'_>) -> Option<Amounts> {
-        let mut amounts = [0; Budget::DIMENSIONS_MAX];
-        if with_cost {
-            amounts[self.place(sums, Dimensions::COST)?] = spending.cost;
-        }
-        for &(number, amount) in spending.named {
-            amounts[self.place(sums, number)?] = amount;
-        }
-        Some(amounts)
-    }
-
-    /// The same of what has been spent: what cannot be counted was refused before, or is new and lost.
-    fn spread_spent(&self, sums: &mut Sums, with_cost: bool, spending: Spending<'_>) -> Amounts {
-        let mut amounts = [0; Budget::DIMENSIONS_MAX];
+    /// Fills in the sums' `amounts`, by place; `false` when a dimension cannot be counted here.
+    fn spread(&self, sums: &mut Sums, with_cost: bool, spending: Spending<'_>) -> bool {
+        sums.amounts.clear();
         let cost = with_cost.then_some((Dimensions::COST, spending.cost));
-        for (number, amount) in cost.into_iter().chain(spending.named.iter().copied()) {
-            if let Some(place) = self.place(sums, number) {
-                amounts[place] = amount;
-            }
-        }
-        amounts
+        let mut all = cost.into_iter().chain(spending.named.iter().copied());
+        all.all(|(number, amount)| {
+            let place = self.place(sums, number);
+            place.into_iter().for_each(|place| put(&mut sums.amounts, place, amount));
+            place.is_some()
+        })
     }
 
     /// Where the dimension stands here; it gets a place if there is one (A-40: dimensions are an open set).
@@ -225,19 +229,21 @@ impl Purse {
         now: Nanos,
     ) -> Booked {
         self.open(|sums| {
-            let held = self.spread_spent(sums, with_cost, reserved);
-            let spent = spent.map(|spent| self.spread_spent(sums, with_cost, spent));
-            let gains =
-                held.iter().zip(spent.unwrap_or_default()).any(|(held, spent)| spent < *held);
+            let actual = spent.unwrap_or(Spending { cost: 0, named: &[] });
+            // Every dimension has had its place since the job was admitted, or its spending was noted.
+            let mut is_known = self.spread(sums, with_cost, actual);
+            std::mem::swap(&mut sums.amounts, &mut sums.spent);
+            is_known &= self.spread(sums, with_cost, reserved);
+            debug_assert!(is_known, "a dimension without a place");
+            let Sums { budget, amounts, spent: actual, .. } = sums;
+            let of_spent = actual.iter().copied().chain(std::iter::repeat(0));
+            let gains = amounts.iter().zip(of_spent).any(|(held, spent)| spent < *held);
             let reported = match spent {
                 None => {
-                    sums.budget.release(sums.cut(&held));
+                    budget.release(amounts);
                     Reported::Ok
                 }
-                Some(spent) => {
-                    let places = sums.numbers.len();
-                    sums.budget.settle(&held[..places], &spent[..places], now)
-                }
+                Some(_) => budget.settle(amounts, actual, now),
             };
             Booked { reported: sums.numbered(reported), wakes: gains && sums.gain() }
         })
@@ -251,9 +257,8 @@ impl Purse {
         now: Nanos,
     ) -> Option<Reported> {
         self.open(|sums| {
-            let amounts = self.spread(sums, false, Spending { cost: 0, named: amounts })?;
-            let places = sums.numbers.len();
-            let reported = sums.budget.report(&amounts[..places], key, now);
+            let is_known = self.spread(sums, false, Spending { cost: 0, named: amounts });
+            let reported = is_known.then(|| sums.budget.report(&sums.amounts, key, now))?;
             Some(sums.numbered(reported))
         })
     }
@@ -266,9 +271,8 @@ impl Purse {
         now: Nanos,
     ) -> Option<bool> {
         self.open(|sums| {
-            let amounts = self.spread(sums, false, Spending { cost: 0, named: amounts })?;
-            let places = sums.numbers.len();
-            sums.budget.refund(&amounts[..places], spent_at, now);
+            let is_known = self.spread(sums, false, Spending { cost: 0, named: amounts });
+            is_known.then(|| sums.budget.refund(&sums.amounts, spent_at, now))?;
             Some(sums.gain())
         })
     }
@@ -276,8 +280,8 @@ impl Purse {
     /// An amount of `spending` above a limit that it can never fit, and the limit.
     pub(crate) fn too_wide(&self, with_cost: bool, spending: Spending<'_>) -> Option<(u64, u64)> {
         self.open(|sums| {
-            let amounts = self.spread(sums, with_cost, spending)?;
-            let limits = sums.budget.uses().zip(amounts);
+            self.spread(sums, with_cost, spending).then_some(())?;
+            let limits = sums.budget.uses().zip(sums.amounts.iter().copied());
             let mut wide = limits.filter_map(|(it, amount)| Some((amount, it.hard?)));
             wide.find(|(amount, limit)| amount > limit)
         })
@@ -341,11 +345,6 @@ impl Purse {
 }
 
 impl Sums {
-    /// The amounts that the budget has places for.
-    fn cut<'a>(&self, amounts: &'a Amounts) -> &'a [u64] {
-        &amounts[..self.numbers.len()]
-    }
-
     /// Notes that there is more room; whether somebody may wait for it.
     fn gain(&mut self) -> bool {
         self.gains += 1;
@@ -364,4 +363,10 @@ impl Sums {
             other => other,
         }
     }
+}
+
+/// Sets the amount at `place`.
+fn put(amounts: &mut Vec<u64>, place: usize, amount: u64) {
+    amounts.resize(amounts.len().max(place + 1), 0);
+    amounts[place] = amount;
 }

@@ -45,7 +45,7 @@ struct Dimension {
     reserved: u64,
     /// Reports and settlements that passed the hard limit, and the soft one.
     breaches: Breaches,
-    /// Grants that it stood in the way of.
+    /// Waits that it began.
     hits: u64,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Use<'a> {
     pub(crate) hard: Option<u64>,
     /// How often they were passed.
     pub(crate) breaches: Breaches,
-    /// How often the hard limit stood in the way of a grant.
+    /// How often somebody began to wait because of the hard limit.
     pub(crate) hits: u64,
 }
 
@@ -167,7 +167,7 @@ impl Budget {
         breach.map_or(Ok(()), Err)
     }
 
-    /// Counts that a grant was kept back by the dimension at `index`.
+    /// Counts that somebody begins to wait for the dimension at `index`.
     pub(crate) fn count_hit(&mut self, index: usize) {
         self.dimensions[index].hits += 1;
     }

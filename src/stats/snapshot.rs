@@ -110,7 +110,7 @@ pub struct BudgetDimensionRow {
     pub reserved: u64,
     /// Really spent above the hard limit.
     pub debt: u64,
-    /// Times the hard limit kept a job back.
+    /// Waits that began because of the hard limit: one for each tenant, until a grant or a wait for something else.
     pub hits: u64,
     /// Reports and settlements above the hard limit.
     pub hard_breaches: u64,

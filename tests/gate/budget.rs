@@ -11,7 +11,10 @@ use std::time::Duration;
 const MINUTE: u64 = 60 * SECOND;
 
 /// Budgets that every tenant draws on.
-fn drawing(budgets: &[&str], change: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
+pub(crate) fn drawing(
+    budgets: &[&str],
+    change: impl FnOnce(PolicyBuilder) -> PolicyBuilder,
+) -> Policy {
     let names = budgets.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     policy(|policy| {
         let limits = match names.len() {
@@ -24,37 +27,42 @@ fn drawing(budgets: &[&str], change: impl FnOnce(PolicyBuilder) -> PolicyBuilder
 }
 
 /// One budget `org` for all, with a hard limit on `cost`.
-fn org(hard: u64) -> Policy {
+pub(crate) fn org(hard: u64) -> Policy {
     drawing(&["org"], |policy| policy.budget_hard("org", "cost", hard))
 }
 
-fn tokens(rig: &Rig) -> Dimension {
+pub(crate) fn tokens(rig: &Rig) -> Dimension {
     rig.engine.dimension("total_tokens").expect("a name that can be")
 }
 
-fn cost(rig: &Rig) -> Dimension {
+pub(crate) fn cost(rig: &Rig) -> Dimension {
     rig.engine.dimension("cost").expect("a name that can be")
 }
 
-fn row(rig: &Rig, budget: &str) -> BudgetRow {
+pub(crate) fn row(rig: &Rig, budget: &str) -> BudgetRow {
     let rows = rig.engine.snapshot().budgets;
     rows.into_iter().find(|row| row.budget == budget).expect("a budget of the policy")
 }
 
 /// Used and reserved of a budget's first dimension.
-fn sums(rig: &Rig, budget: &str) -> (u64, u64) {
+pub(crate) fn sums(rig: &Rig, budget: &str) -> (u64, u64) {
     let row = row(rig, budget);
     (row.dimensions[0].used, row.dimensions[0].reserved)
 }
 
-fn wait(rig: &Rig, tenant: Tenant) -> Wait {
+pub(crate) fn wait(rig: &Rig, tenant: Tenant) -> Wait {
     match rig.engine.explain(tenant).expect("a live handle").standing {
         Standing::Waiting(wait) => wait,
         other => panic!("{other:?}"),
     }
 }
 
-fn report(rig: &Rig, budget: &str, key: Option<&str>, amounts: &[(Dimension, u64)]) -> Reported {
+pub(crate) fn report(
+    rig: &Rig,
+    budget: &str,
+    key: Option<&str>,
+    amounts: &[(Dimension, u64)],
+) -> Reported {
     let budget = rig.engine.budget(budget).expect("a budget of the policy");
     rig.engine.report(budget, key, amounts).expect("handles of this engine")
 }
@@ -321,14 +329,14 @@ fn a_grant_settles_what_it_says_it_spent() {
     rig.submit(acme, Job::new("job").cost(7).spend(tokens, 600));
     let mut grant = rig.look(1).pop().unwrap();
     assert_eq!(used(&rig), ((0, 7), (0, 600)));
-    grant.spent(&[(tokens, 50)]);
-    grant.spent(&[(tokens, 100)]);
+    grant.spent(&[(tokens, 50)]).unwrap();
+    grant.spent(&[(tokens, 100)]).unwrap();
     assert_eq!(used(&rig), ((0, 7), (0, 600)), "it has not ended");
     drop(grant);
     assert_eq!(used(&rig), ((7, 0), (100, 0)));
     rig.submit(acme, Job::new("job").cost(7));
     let (_, mut receipt) = rig.look(1).pop().unwrap().split();
-    receipt.spent(&[(tokens, 5_000)]);
+    receipt.spent(&[(tokens, 5_000)]).unwrap();
     receipt.settle(3);
     assert_eq!(used(&rig), ((10, 0), (5_100, 0)), "what was spent counts above the limit too");
     rig.submit(acme, "job");
