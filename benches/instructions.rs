@@ -4,8 +4,8 @@
 //! and compares with the figures on record. Run plainly it only checks that every job arrives.
 //!
 //! `instructions [TENANTS [DEPTH [LIMITS]]]`: with one job per tenant every job activates its lane; LIMITS
-//! is a rate such as `"1000000000 jobs per 1s smooth"` for every tenant, with a concurrency, neither of
-//! which binds.
+//! is a rate such as `"1000000000 jobs per 1s smooth"` for every tenant, with a concurrency, or `budget` for
+//! one budget that all share; none of them binds.
 
 use fairlane::{Clock, Engine, Job, ManualClock, Nanos, Policy, Tenant, Worker};
 use std::hint::black_box;
@@ -46,14 +46,21 @@ fn dispatch_all(worker: &mut Worker<Payload>, clock: &ManualClock) -> u64 {
     }
 }
 
+/// The policy's tier with limits that never bind.
+fn limits_of_all(limits: &str) -> String {
+    let limits = match limits {
+        "budget" => "budgets = 'all'\n[budgets.all]\nhard = 'cost 1000000000000000'\n".to_owned(),
+        rate => format!("rate = '{rate}'\nconcurrency = 1000000\n"),
+    };
+    format!("[tiers.starter]\nweight = 1\n{limits}")
+}
+
 fn main() {
     let number = |at| std::env::args().nth(at)?.parse().ok();
     let (tenants, depth) = (number(1).unwrap_or(8), number(2).unwrap_or(1_024));
     // On a clock of its own, so that the engine finds the same pace at every speed.
     let clock = ManualClock::new();
-    let limits = std::env::args().nth(3).map(|rate| {
-        format!("[tiers.starter]\nweight = 1\nrate = '{rate}'\nconcurrency = 1000000\n")
-    });
+    let limits = std::env::args().nth(3).map(|limits| limits_of_all(&limits));
     let text = format!(
         "[engine]\ntenants_max = {tenants}\nqueue_max = {}\n[defaults]\nqueue_max = {depth}\n{}",
         2 * tenants * depth.max(32),

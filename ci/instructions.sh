@@ -39,6 +39,7 @@ count() {
     count dispatch-one-job-a-lane dispatch_all 1024 1
     count dispatch-smooth-limits dispatch_all 8 1024 "1000000000 jobs per 1s smooth"
     count dispatch-strict-limits dispatch_all 8 1024 "1000000000 jobs per 1s"
+    count dispatch-one-budget dispatch_all 8 1024 budget
 } >"$scratch/now"
 
 if [[ ${1:-} == --record ]]; then

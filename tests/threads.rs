@@ -1,15 +1,19 @@
 //! The rows that need real threads and time (scenarios.md: slow_handlers, mixed_handlers,
-//! light_under_flood, per_core) and the audit of decision 1's bound. The machine's other load
+//! light_under_flood, per_core), the audit of decision 1's bound, and how late expiries are told. The machine's other load
 //! disturbs them, so each has a bounded number of tries and prints what it measured.
 
 #[path = "threads/audit.rs"]
 mod audit;
+#[path = "threads/expiry.rs"]
+mod expiry;
 #[path = "threads/flood.rs"]
 mod flood;
 #[path = "threads/handlers.rs"]
 mod handlers;
 #[path = "threads/idleness.rs"]
 mod idleness;
+#[path = "../benches/support/expiry.rs"]
+mod lateness;
 #[path = "support/rng.rs"]
 mod rng;
 #[path = "threads/shares.rs"]

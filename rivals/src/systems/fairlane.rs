@@ -15,8 +15,11 @@ pub(crate) const NAME: &str = "fairlane";
 pub(crate) const BATCHES: &str = "fairlane, batches of 64";
 pub(crate) const SMOOTH: &str = "fairlane, smooth rate and concurrency";
 pub(crate) const STRICT: &str = "fairlane, strict rate and concurrency";
+pub(crate) const BUDGETED: &str = "fairlane, a budget over all tenants";
 /// Far more than any machine does in a second, and not the most that may be stated.
 const NEVER_REACHED: u64 = 100_000_000_000;
+/// The largest limit of a budget.
+const NEVER_SPENT: u64 = 1_000_000_000_000_000;
 /// Far more than are ever in flight.
 const MANY_GRANTS: u32 = 1_000_000;
 
@@ -70,7 +73,8 @@ fn policy(setup: &Setup) -> PolicyBuilder {
     policy
 }
 
-/// The same engine with a rate and a bound on grants in flight for every tenant, which never bind.
+/// The same engine with limits for every tenant, which never bind: a rate and a bound on grants in flight, or
+/// a budget that all share.
 pub(crate) struct Limited {
     fairlane: Fairlane,
     name: &'static str,
@@ -81,26 +85,35 @@ impl Limited {
     pub(crate) fn smooth(setup: &Setup) -> Limited {
         let second = Duration::from_secs(1);
         let rate = Rate::smooth(NEVER_REACHED, Unit::Jobs, second, NEVER_REACHED);
-        Limited { fairlane: limited(setup, rate), name: SMOOTH }
+        Limited { fairlane: limited(policy(setup), &rated(rate), setup), name: SMOOTH }
     }
 
     /// Sub-windows.
     pub(crate) fn strict(setup: &Setup) -> Limited {
         let rate = Rate::strict(NEVER_REACHED, Unit::Jobs, Duration::from_secs(1));
-        Limited { fairlane: limited(setup, rate), name: STRICT }
+        Limited { fairlane: limited(policy(setup), &rated(rate), setup), name: STRICT }
+    }
+
+    /// Each job reserves its cost and settles it.
+    pub(crate) fn budgeted(setup: &Setup) -> Limited {
+        let policy = policy(setup).budget_hard("all", "cost", NEVER_SPENT);
+        let limits = Limits::default().budgets(vec!["all".to_owned()]);
+        Limited { fairlane: limited(policy, &limits, setup), name: BUDGETED }
     }
 }
 
-fn limited(setup: &Setup, rate: Result<Rate, RateError>) -> Fairlane {
-    let limits = Limits::default()
-        .rate(rate.expect("the rate is in range"))
-        .concurrency(Cap::Grants(MANY_GRANTS));
+fn rated(rate: Result<Rate, RateError>) -> Limits {
+    let rate = rate.expect("the rate is in range");
+    Limits::default().rate(rate).concurrency(Cap::Grants(MANY_GRANTS))
+}
+
+fn limited(policy: PolicyBuilder, limits: &Limits, setup: &Setup) -> Fairlane {
     let tiers = [("starter", 1.0), ("growth", 1.2), ("scale", 2.0)];
     let tier = |policy: PolicyBuilder, (name, weight)| {
         let weight = Weight::new(weight).expect("in range");
         policy.tier(name, weight).tier_limits(name, limits.clone())
     };
-    Fairlane::under(tiers.into_iter().fold(policy(setup), tier), setup)
+    Fairlane::under(tiers.into_iter().fold(policy, tier), setup)
 }
 
 impl System for Limited {

@@ -148,10 +148,11 @@ pub(crate) const RACERS: [Build<Box<dyn Contestant>>; 13] = [
 ];
 
 /// fairlane without limits, and with limits on every tenant.
-pub(crate) const LIMITED: [Build<Box<dyn Contestant>>; 3] = [
+pub(crate) const LIMITED: [Build<Box<dyn Contestant>>; 4] = [
     (fairlane::NAME, |setup| Box::new(Fairlane::new(setup))),
     (fairlane::SMOOTH, |setup| Box::new(Limited::smooth(setup))),
     (fairlane::STRICT, |setup| Box::new(Limited::strict(setup))),
+    (fairlane::BUDGETED, |setup| Box::new(Limited::budgeted(setup))),
 ];
 
 /// Every system's name, for the choice on the command line.
@@ -161,5 +162,6 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         mea::NAME,
         fairlane::SMOOTH,
         fairlane::STRICT,
+        fairlane::BUDGETED,
     ])
 }

@@ -127,7 +127,7 @@ pub(crate) const ALL: [Workload; 15] = [
     },
     Workload {
         name: "W14",
-        question: "what part of the throughput is kept with a rate and a concurrency on every tenant?",
+        question: "what part of the throughput is kept with a rate and a concurrency on every tenant, and with a budget?",
         run: limited::run,
     },
     Workload {
