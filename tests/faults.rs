@@ -9,3 +9,6 @@ mod grants;
 mod panics;
 #[path = "faults/register.rs"]
 mod register;
+#[cfg(target_os = "linux")]
+#[path = "faults/spawn.rs"]
+mod spawn;
