@@ -37,7 +37,7 @@ struct Sums {
 }
 
 /// What a job may spend, or has spent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Spending<'a> {
     /// Of the dimension `cost`, in budgets that limit it.
     pub(crate) cost: u64,
@@ -163,7 +163,6 @@ impl Purse {
     }
 
     /// Whether `spending` fits; it is among the sums as `amounts` then.
-
     fn check(
         &self,
         sums: &mut Sums,
@@ -232,8 +231,10 @@ impl Purse {
             let actual = spent.unwrap_or(Spending { cost: 0, named: &[] });
             // Every dimension has had its place since the job was admitted, or its spending was noted.
             let mut is_known = self.spread(sums, with_cost, actual);
-            std::mem::swap(&mut sums.amounts, &mut sums.spent);
-            is_known &= self.spread(sums, with_cost, reserved);
+            sums.spent.clone_from(&sums.amounts);
+            if actual != reserved {
+                is_known &= self.spread(sums, with_cost, reserved);
+            }
             debug_assert!(is_known, "a dimension without a place");
             let Sums { budget, amounts, spent: actual, .. } = sums;
             let of_spent = actual.iter().copied().chain(std::iter::repeat(0));

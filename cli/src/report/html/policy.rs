@@ -43,7 +43,7 @@ fn engine(policy: &Policy) -> String {
         line("tier", quoted(policy.default_tier().name())),
     ];
     format!(
-        "# Where a limit is not named, there is none.\n[engine]\n{}\n[defaults]\n{}",
+        "# What is not named has no limit.\n[engine]\n{}\n[defaults]\n{}",
         settings.concat(),
         defaults.concat()
     )
