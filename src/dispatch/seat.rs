@@ -292,6 +292,11 @@ impl Seat {
         self.tell(lanes, &findings);
         if !self.errands.are_none() {
             self.run_errands(lanes);
+            // Or a lane parked by this tick's moment, and brought back by a later one, would come and go as
+            // long as the tick lasts.
+            if !mutant!("dispatch.stale_moment") {
+                tally.now = tally.now.max(lanes.gate.seen_at());
+            }
         }
         findings.granted || findings.is_short()
     }

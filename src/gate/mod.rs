@@ -42,6 +42,8 @@ pub(crate) struct Gate {
     pub(crate) budgets: Arc<Budgets>,
     /// The next moment that something is to be done at, `u64::MAX` for none. Stored under the lot's lock.
     next_at: AtomicU64,
+    /// The latest moment for which lanes were looked for whose moment has come. Stored under the lot's lock.
+    seen_at: AtomicU64,
 }
 
 /// A part of `jitter` that differs from one number to the next: the golden ratio's multiples spread
@@ -151,6 +153,7 @@ impl Gate {
             tiers: (0..TIERS_MAX).map(|_| Slots::unbounded()).collect(),
             lot: Mutex::new(Lot::new()),
             next_at: AtomicU64::new(u64::MAX),
+            seen_at: AtomicU64::new(0),
         }
     }
 
@@ -331,6 +334,13 @@ impl Gate {
         Nanos(self.next_at.load(Relaxed))
     }
 
+    /// The latest moment that anybody has seen who brought lanes back: it has come. A lane that was parked by an
+    /// earlier one may be back already, and would be parked again.
+    #[inline]
+    pub(crate) fn seen_at(&self) -> Nanos {
+        Nanos(self.seen_at.load(Relaxed))
+    }
+
     /// Has a lane looked after at `at`, unless that is to happen sooner anyway. Whether it is the next
     /// thing to happen.
     pub(crate) fn arm(&self, lane: u32, at: Nanos) -> bool {
@@ -363,6 +373,7 @@ impl Gate {
     /// `rung`.
     pub(crate) fn wake_due(&self, now: Nanos, woken: &mut Vec<u32>, rung: &mut Vec<u32>) {
         self.change(|lot| {
+            self.seen_at.store(now.max(self.seen_at()).0, Relaxed);
             while let Some(lane) = lot.ring(now) {
                 self.entry(lane).set_alarm(Nanos::MAX);
                 rung.push(lane);
