@@ -11,8 +11,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 flags="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
 target_dir=${CARGO_TARGET_DIR:-tsan-tests/target}/tsan
 stress=$target_dir/$host/release/stress
-# Publication of a job, of a lane and of free blocks, weakened to Relaxed on either side.
-mutants=(ring.publish ring.peek rotation.insert rotation.take pool.give pool.take)
+# Publication of a job, of a lane and of free blocks, and the hand-over of a slot, weakened to Relaxed on either side.
+mutants=(ring.publish ring.peek rotation.insert rotation.take pool.give pool.take slots.change)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -4,6 +4,8 @@
 //!
 //! `FAIRLANE_STRESS_JOBS` sets the number of jobs of the large run.
 
+#[path = "stress/limits.rs"]
+mod limits;
 #[path = "stress/load.rs"]
 mod load;
 #[path = "stress/producer.rs"]
@@ -15,6 +17,7 @@ mod run;
 #[path = "stress/watch.rs"]
 mod watch;
 
+use limits::Limited;
 use run::Stress;
 use std::time::Duration;
 
@@ -50,4 +53,9 @@ fn pulled_grants_of_a_tenant_come_in_each_producers_order() {
     let stress = Stress::new(200_000, 1);
     stress.run_pulled();
     stress.register.assert_in_order();
+}
+
+#[test]
+fn jobs_of_limited_tenants_end_once_whatever_brings_their_lanes_back() {
+    Limited::new(60_000).run_to_the_end();
 }

@@ -5,8 +5,12 @@
 //!
 //! README.md says what is set from outside and how a failing schedule is replayed.
 
+#[path = "schedules/gauge.rs"]
+mod gauge;
 #[path = "schedules/harness.rs"]
 mod harness;
+#[path = "schedules/limited.rs"]
+mod limited;
 #[path = "schedules/load.rs"]
 mod load;
 #[path = "schedules/mutants.rs"]
@@ -25,23 +29,28 @@ macro_rules! sized {
     ($size:ident, $producers:literal, $workers:literal) => {
         mod $size {
             use super::rig::Size;
-            use super::{harness, scenarios};
+            use super::{harness, limited, scenarios};
 
             const SIZE: Size = Size { producers: $producers, workers: $workers };
 
-            sized!(@ $size, plain, "every accepted job runs once and no wake-up is lost");
-            sized!(@ $size, swap, "a policy swap loses no job and tears no visit");
-            sized!(@ $size, shutdown, "a drain accounts for every job and ends all runs");
-            sized!(@ $size, panics, "a panic is reported once and costs no job");
-            sized!(@ $size, pulled, "pulled jobs come in each producer's order");
+            sized!(@ $size, scenarios::plain, "every accepted job runs once and no wake-up is lost");
+            sized!(@ $size, scenarios::swap, "a policy swap loses no job and tears no visit");
+            sized!(@ $size, scenarios::shutdown, "a drain accounts for every job and ends all runs");
+            sized!(@ $size, scenarios::panics, "a panic is reported once and costs no job");
+            sized!(@ $size, scenarios::pulled, "pulled jobs come in each producer's order");
+            sized!(@ $size, limited::quota, "no limit is exceeded and no lane stays parked");
+            sized!(@ $size, limited::quota_pulled, "no window sees more grants than the rate says");
+            sized!(@ $size, limited::deadline, "every job runs or expires, and never early");
+            sized!(@ $size, limited::deadline_pulled, "no job is granted at its deadline or later");
+            sized!(@ $size, limited::parked, "a drain finds the jobs of parked lanes");
         }
     };
-    (@ $size:ident, $scenario:ident, $claim:literal) => {
+    (@ $size:ident, $room:ident :: $scenario:ident, $claim:literal) => {
         #[doc = $claim]
         #[test]
         fn $scenario() {
-            harness::explore(concat!(stringify!($size), "::", stringify!($scenario)), || {
-                scenarios::$scenario(SIZE)
+            harness::explore(stringify!($room), concat!(stringify!($size), "::", stringify!($scenario)), || {
+                $room::$scenario(SIZE)
             });
         }
     };
@@ -61,6 +70,11 @@ fn an_execution_follows_from_its_schedule() {
         scenarios::shutdown,
         scenarios::panics,
         scenarios::pulled,
+        limited::quota,
+        limited::quota_pulled,
+        limited::deadline,
+        limited::deadline_pulled,
+        limited::parked,
     ] {
         harness::check_replays(move || scenario(rig::Size { producers: 2, workers: 2 }));
     }

@@ -4,7 +4,7 @@ use super::lanes::Lanes;
 use super::seat::Seat;
 use super::visit::{Place, Tally};
 use crate::rotation::Findings;
-use crate::sync::{Outbox, full_fence, ord};
+use crate::sync::{Outbox, full_fence, mutant, ord};
 use crate::units::Nanos;
 
 /// When a lane is looked after again that somebody else held.
@@ -42,7 +42,9 @@ impl Seat {
         if lanes.gate.call_back(lane) {
             lanes.activate(lane);
         }
-        lanes.rouse(lane);
+        if !mutant!("timely.no_rouse") {
+            lanes.rouse(lane);
+        }
         let rotation = lanes.rotation_of(lane);
         let Some(mut claim) = rotation.claim_lane(self.index, lane) else {
             self.errands.set_alarm(lanes, lane, now.after(SOON));

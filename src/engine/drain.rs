@@ -140,7 +140,9 @@ impl<T: Send + 'static> Shared<T> {
         let mut seat = self.sit_down(self.collectors_desk());
         seat.observed = false;
         seat.hands_back = true;
-        self.lanes.wake_parked();
+        if !mutant!("engine.parked_left") {
+            self.lanes.wake_parked();
+        }
         let before = returned.len();
         let mut batch = Outbox::with_capacity(COLLECT_JOBS as usize);
         let mut patience = now() + PRODUCERS_GRACE;

@@ -153,8 +153,11 @@ impl<'a> Pass<'a> {
 
     /// Counts what has been admitted.
     fn count(&mut self) {
-        if let Some(rate) = self.rules.rate.as_ref().filter(|_| self.uncounted > 0) {
-            self.state.meter.count(rate, std::mem::take(&mut self.uncounted));
+        let amount = std::mem::take(&mut self.uncounted);
+        if let Some(rate) = self.rules.rate.as_ref().filter(|_| amount > 0) {
+            if !mutant!("gate.rate_uncounted") {
+                self.state.meter.count(rate, amount);
+            }
         }
         if self.admitted > 0 {
             self.state.waiting = None;

@@ -133,7 +133,9 @@ impl Purse {
         self.open(|sums| {
             self.check(sums, (with_cost, spending), now)?;
             let admitted = go()?;
-            sums.budget.reserve(&sums.amounts);
+            if !mutant!("purse.unreserved") {
+                sums.budget.reserve(&sums.amounts);
+            }
             Ok(admitted)
         })
     }

@@ -1,7 +1,8 @@
 //! Jobs whose tenant, cost and way in follow from their number, so that whoever sees a job can
 //! tell whether it is what was submitted.
 
-use fairlane::Job;
+use fairlane::{Job, Nanos};
+use std::time::Duration;
 
 /// Producers, each with a range of numbers of its own.
 pub(crate) const PRODUCERS: u32 = 4;
@@ -51,6 +52,20 @@ pub(crate) fn cost(number: u32) -> u32 {
 
 pub(crate) fn job(number: u32) -> Job<Load> {
     Job::new(Load::new(number)).cost(cost(number))
+}
+
+/// The same job with an order of its own, for most numbers: a priority, a due moment, a deadline or a longest wait.
+pub(crate) fn job_with_terms(number: u32) -> Job<Load> {
+    let (job, mixed) = (job(number), mix(u64::from(number) | 1 << 42));
+    let micros = mixed >> 32 & 0xfff;
+    match mixed % 8 {
+        0 => job.priority((mixed >> 16) as i32 % 9_000),
+        1 => job.delay(Duration::from_micros(micros)),
+        2 => job.max_wait(Duration::from_micros(micros)),
+        3 => job.deadline(Nanos(u64::from(number) * 2_000 + micros * 1_000)),
+        4 => job.delay(Duration::from_micros(micros)).max_wait(Duration::from_micros(micros)),
+        _ => job,
+    }
 }
 
 /// Half of all groups are the hot tenant's.

@@ -1,6 +1,6 @@
 //! A thread that submits its range of jobs, each group in its own way.
 
-use crate::load::{GROUP, Load, Way, job, tenant, way};
+use crate::load::{GROUP, Load, Way, tenant, way};
 use fairlane::{Accepted, Engine, Job, Reason, Refused, Tenant};
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Producer<'a> {
     engine: &'a Engine<Load>,
     tenants: &'a [Tenant],
+    /// Makes the job of a number, always the same.
+    job: fn(u32) -> Job<Load>,
     /// Numbers of the jobs that were accepted.
     pub(crate) accepted: Vec<u32>,
     /// Refusals for want of room, those included that were tried again.
@@ -17,8 +19,12 @@ pub(crate) struct Producer<'a> {
 }
 
 impl<'a> Producer<'a> {
-    pub(crate) fn new(engine: &'a Engine<Load>, tenants: &'a [Tenant]) -> Producer<'a> {
-        Producer { engine, tenants, accepted: Vec::new(), refusals: 0, is_stopped: false }
+    pub(crate) fn new(
+        engine: &'a Engine<Load>,
+        tenants: &'a [Tenant],
+        job: fn(u32) -> Job<Load>,
+    ) -> Producer<'a> {
+        Producer { engine, tenants, job, accepted: Vec::new(), refusals: 0, is_stopped: false }
     }
 
     /// Submits in the order of numbers until all are done or intake stops.
@@ -37,20 +43,20 @@ impl<'a> Producer<'a> {
         let to = self.tenants[tenant(numbers.start)];
         match way(numbers.start) {
             Way::Single => numbers.for_each(|number| {
-                let taken = self.engine.submit(to, job(number));
+                let taken = self.engine.submit(to, (self.job)(number));
                 if let Some(back) = self.note(number, taken) {
                     self.insist_or_give_up(to, number, back);
                 }
             }),
             Way::Blocking => {
-                numbers.for_each(|number| self.submit_blocking(to, number, job(number)))
+                numbers.for_each(|number| self.submit_blocking(to, number, (self.job)(number)))
             }
             Way::Batch => self.submit_batch(to, numbers),
         }
     }
 
     fn submit_batch(&mut self, to: Tenant, numbers: Range<u32>) {
-        let batch = self.engine.submit_batch(to, numbers.clone().map(job).collect());
+        let batch = self.engine.submit_batch(to, numbers.clone().map(self.job).collect());
         let accepted = batch.accepted as u32;
         assert_eq!(batch.accepted + batch.refused.len(), numbers.len(), "a batch adds up");
         assert_eq!(batch.reason.is_none(), batch.refused.is_empty());
@@ -88,16 +94,17 @@ impl<'a> Producer<'a> {
                 let reason = refused.reason();
                 let back = refused.into_job();
                 self.note_refusal(number, reason, &back);
-                Some(back)
+                (reason != Reason::Deadline).then_some(back)
             }
         }
     }
 
     fn note_refusal(&mut self, number: u32, reason: Reason, back: &Job<Load>) {
-        assert_eq!(*back, job(number), "a refused job comes back as it was");
+        assert_eq!(*back, (self.job)(number), "a refused job comes back as it was");
         match reason {
             Reason::QueueFull | Reason::EngineFull => self.refusals += 1,
             Reason::Draining | Reason::Closed => self.is_stopped = true,
+            Reason::Deadline => {}
             other => panic!("job {number} was refused: {other}"),
         }
     }

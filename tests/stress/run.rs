@@ -68,11 +68,11 @@ impl Stress {
         thread::scope(|scope| {
             let start = |number| {
                 let numbers = self.register.numbers_of(number);
-                scope.spawn(move || Producer::new(engine, tenants).submit_all(numbers))
+                scope.spawn(move || Producer::new(engine, tenants, job).submit_all(numbers))
             };
             let producers: Vec<_> = (0..PRODUCERS).map(start).collect();
             let swaps = scope.spawn(|| swap_policies(engine, &ends));
-            let snapshots = scope.spawn(|| check_snapshots(engine, &ends));
+            let snapshots = scope.spawn(|| check_snapshots(engine, &ends, 0));
             let result = meanwhile(&|| producers.iter().all(|producer| producer.is_finished()));
             let mut all = Produced::default();
             let ended: Vec<_> = producers.into_iter().map(|producer| producer.join()).collect();

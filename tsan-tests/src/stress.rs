@@ -3,6 +3,8 @@
 //!
 //! `FAIRLANE_STRESS_JOBS` sets the number of jobs of the large run.
 
+#[path = "../../tests/stress/limits.rs"]
+mod limits;
 #[path = "../../tests/stress/load.rs"]
 mod load;
 #[path = "../../tests/stress/producer.rs"]
@@ -15,6 +17,7 @@ mod run;
 mod watch;
 
 use fairlane::Engine;
+use limits::Limited;
 use run::Stress;
 use std::time::Duration;
 
@@ -44,4 +47,5 @@ fn main() {
     let ordered = Stress::new(jobs() / 5, 1);
     ordered.run_pulled();
     ordered.register.assert_in_order();
+    Limited::new(jobs() / 10).run_to_the_end();
 }

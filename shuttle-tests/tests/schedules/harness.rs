@@ -11,9 +11,11 @@ use std::path::PathBuf;
 
 /// Executions per scenario and scheduler; `FAIRLANE_SHUTTLE_RUNS`.
 const RUNS: usize = 5_000;
+/// Of how many of them one is made of a scenario with limits, which takes as long as several others.
+const LIMITED_PART: usize = 5;
 /// Where the schedulers begin; `FAIRLANE_SHUTTLE_SEED`.
 const SEED: u64 = 1;
-/// Decisions in one execution. The longest of the scenarios takes a tenth; a lock-up takes any number.
+/// Decisions in one execution. The longest of the scenarios takes a sixth; a lock-up takes any number.
 const STEPS_MAX: usize = 100_000;
 /// Stack of a thread: the engine's frames and the formatting of a failure.
 const STACK_BYTES: usize = 256 * 1024;
@@ -46,16 +48,22 @@ fn config() -> Config {
     config
 }
 
-/// Runs `scenario` under the random scheduler and under PCT, or one schedule of it when
-/// `FAIRLANE_SHUTTLE_REPLAY` names its file.
-pub(crate) fn explore(name: &str, scenario: impl Fn() + Copy + Send + Sync + 'static) {
+/// How many executions of a scenario of the file `room` are made.
+fn runs_in(room: &str) -> usize {
+    let runs = number("FAIRLANE_SHUTTLE_RUNS", RUNS);
+    if room == "limited" { runs.div_ceil(LIMITED_PART) } else { runs }
+}
+
+/// Runs `scenario`, which the file `room` has, under the random scheduler and under PCT, or one schedule of it
+/// when `FAIRLANE_SHUTTLE_REPLAY` names its file.
+pub(crate) fn explore(room: &str, name: &str, scenario: impl Fn() + Copy + Send + Sync + 'static) {
     if let Ok(file) = env::var("FAIRLANE_SHUTTLE_REPLAY") {
         let replay = ReplayScheduler::new_from_file(&file);
         let replay = replay.unwrap_or_else(|e| panic!("{file}: {e}"));
         run(name, "replay", replay, scenario);
         return;
     }
-    let runs = number("FAIRLANE_SHUTTLE_RUNS", RUNS);
+    let runs = runs_in(room);
     let seed = number("FAIRLANE_SHUTTLE_SEED", SEED);
     run(name, "random", RandomScheduler::new_from_seed(seed, runs), scenario);
     run(name, "pct 2", PctScheduler::new_from_seed(seed, 2, runs), scenario);

@@ -1,7 +1,9 @@
 //! Jobs whose tenant, cost and way in follow from their number.
 
 use crate::register::Register;
+use fairlane::Nanos;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Jobs that one producer submits.
 pub(crate) const JOBS_EACH: usize = 4;
@@ -43,4 +45,40 @@ pub(crate) fn tenant(number: usize) -> usize {
 
 pub(crate) fn cost(number: usize) -> u32 {
     1 + number as u32 % 3 * 20
+}
+
+/// When a job may go, and how urgent it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) priority: i32,
+    /// [`Nanos::ZERO`] for at once.
+    pub(crate) not_before: Nanos,
+    /// [`Nanos::MAX`] for never.
+    pub(crate) deadline: Nanos,
+}
+
+/// The terms of a job that is made at a moment; `None` for a plain job.
+pub(crate) type TermsOf = fn(usize, Nanos) -> Option<Terms>;
+
+/// Jobs in the order of their arrival.
+pub(crate) fn plain(_number: usize, _now: Nanos) -> Option<Terms> {
+    None
+}
+
+/// Every kind of terms in each producer's jobs: its first is plain, its second expires soon, its third is
+/// not due yet and expires later, and its last is urgent.
+pub(crate) fn timed(number: usize, now: Nanos) -> Option<Terms> {
+    let at = |millis| now.after(Nanos::from_duration(Duration::from_millis(millis)));
+    let (priority, not_before, deadline) = match number % JOBS_EACH {
+        0 => return None,
+        1 => (0, Nanos::ZERO, at(60)),
+        2 => (4_000, at(50), at(150)),
+        _ => (9_000, Nanos::ZERO, Nanos::MAX),
+    };
+    Some(Terms { priority, not_before, deadline })
+}
+
+/// What a job turns out to have cost.
+pub(crate) fn actual(number: usize) -> u32 {
+    cost(number).div_ceil(2)
 }

@@ -1,6 +1,6 @@
 //! A thread that submits its jobs in order: one alone, two at once, and one that waits for room.
 
-use crate::load::{Load, cost, numbers, tenant};
+use crate::load::{Load, Terms, TermsOf, cost, numbers, tenant};
 use crate::register::Register;
 use crate::rig::named;
 use fairlane::{Accepted, Engine, Job, Reason, Refused, Tenant};
@@ -14,17 +14,23 @@ pub(crate) struct Producer {
     number: usize,
     register: Arc<Register>,
     engine: Engine<Load>,
+    terms: TermsOf,
 }
 
 /// Intake has stopped.
 struct Stopped;
 
 impl Producer {
-    pub(crate) fn new(number: usize, register: &Arc<Register>, engine: &Engine<Load>) -> Producer {
-        Producer { number, register: Arc::clone(register), engine: engine.clone() }
+    /// A producer of jobs on `terms`.
+    pub(crate) fn new(
+        number: usize,
+        (register, terms): (&Arc<Register>, TermsOf),
+        engine: &Engine<Load>,
+    ) -> Producer {
+        Producer { number, register: Arc::clone(register), engine: engine.clone(), terms }
     }
 
-    /// Submits until all jobs are accepted or intake stops.
+    /// Submits until all jobs are accepted or come too late, or intake stops.
     pub(crate) fn submit_all(self) {
         let _ = self.submit_in_order();
     }
@@ -42,7 +48,11 @@ impl Producer {
     }
 
     fn job(&self, number: usize) -> Job<Load> {
-        Job::new(Load::new(number, &self.register)).cost(cost(number))
+        let job = Job::new(Load::new(number, &self.register)).cost(cost(number));
+        let Some(terms) = (self.terms)(number, self.engine.now()) else { return job };
+        let Terms { priority, not_before, deadline } = terms;
+        self.register.is_due(number, not_before, deadline);
+        job.priority(priority).not_before(not_before).deadline(deadline)
     }
 
     fn tenant(&self, number: usize) -> Result<Tenant, Stopped> {
@@ -61,7 +71,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Notes an accepted job; waits for room for one that was refused.
+    /// Notes an accepted job; waits for room for one that was refused, until its deadline.
     fn insist(
         &self,
         to: Tenant,
@@ -78,6 +88,7 @@ impl Producer {
                 let again = self.engine.submit_blocking(to, job, Instant::now() + LATE);
                 self.insist(to, number, again)
             }
+            Reason::Deadline => Ok(()),
             reason => Err(stopped(reason)),
         }
     }

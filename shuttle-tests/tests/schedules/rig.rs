@@ -1,10 +1,11 @@
 //! An engine in the smallest setting that still has full queues, and what its threads share.
 
-use crate::load::{JOBS_EACH, Load, cost, tenant};
+use crate::load::{JOBS_EACH, Load, TENANTS, TermsOf, cost, plain, tenant};
 use crate::producer::Producer;
 use crate::register::Register;
 use fairlane::{
-    Builder, Clock, DrainReport, Engine, Grant, ManualClock, Policy, Tenant, TenantError, Weight,
+    Builder, Clock, DrainReport, Engine, Expired, Grant, ManualClock, Policy, Tenant, TenantError,
+    Weight,
 };
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread::{JoinHandle, spawn};
@@ -29,27 +30,40 @@ pub(crate) fn policy(number: usize) -> Policy {
     builder.tier_queue_max("only", 2 + number as u32 % 2).build().unwrap()
 }
 
+/// The tenants' names.
+pub(crate) const NAMES: [&str; TENANTS] = ["common", "own-1", "own-2"];
+
 /// The handle of a tenant, named now if it is new.
 pub(crate) fn named(engine: &Engine<Load>, tenant: usize) -> Result<Tenant, TenantError> {
-    engine.tenant(["common", "own-1", "own-2"][tenant], "only")
+    engine.tenant(NAMES[tenant], "only")
 }
 
 /// What all threads of an execution share.
 pub(crate) struct Rig {
     pub(crate) register: Arc<Register>,
-    /// Jobs that have begun to run.
+    /// The engine's; it stands still unless a scenario moves it.
+    pub(crate) clock: ManualClock,
+    terms: TermsOf,
+    /// Jobs that have begun to run, or have expired.
     begun: Mutex<u64>,
     more: Condvar,
 }
 
 impl Rig {
+    /// For plain jobs.
     pub(crate) fn new(size: Size) -> Arc<Rig> {
-        let register = Arc::new(Register::new(size.producers * JOBS_EACH));
-        Arc::new(Rig { register, begun: Mutex::new(0), more: Condvar::new() })
+        Rig::with(size, plain)
     }
 
-    pub(crate) fn builder(size: Size) -> Builder<Load> {
-        let clock = Clock::Manual(ManualClock::new());
+    /// For jobs on `terms`.
+    pub(crate) fn with(size: Size, terms: TermsOf) -> Arc<Rig> {
+        let register = Arc::new(Register::new(size.producers * JOBS_EACH));
+        let (clock, begun, more) = (ManualClock::new(), Mutex::new(0), Condvar::new());
+        Arc::new(Rig { register, clock, terms, begun, more })
+    }
+
+    pub(crate) fn builder(&self, size: Size) -> Builder<Load> {
+        let clock = Clock::Manual(self.clock.clone());
         Engine::builder().policy(policy(0)).workers(size.workers).clock(clock)
     }
 
@@ -62,13 +76,29 @@ impl Rig {
     /// A job begins to run.
     pub(crate) fn runs(&self, grant: &Grant<Load>) {
         let number = grant.payload().number;
-        assert_eq!(grant.cost(), cost(number), "a job keeps its cost");
+        if grant.cost() != cost(number) {
+            self.register.object(format!("job {number} costs {}", grant.cost()));
+        }
         self.register.ran(number);
+        self.count();
+    }
+
+    /// A job has expired.
+    pub(crate) fn expires(&self, job: &Expired<Load>) {
+        let number = job.payload.number;
+        if job.cost != cost(number) {
+            self.register.object(format!("job {number} expires with cost {}", job.cost));
+        }
+        self.register.expires(number, self.clock.now());
+        self.count();
+    }
+
+    fn count(&self) {
         *self.begun.lock().unwrap() += 1;
         self.more.notify_all();
     }
 
-    /// Blocks until `jobs` have begun to run; when a wake-up is lost, for ever.
+    /// Blocks until `jobs` have begun to run or expired; when a wake-up is lost, for ever.
     pub(crate) fn await_runs(&self, jobs: u64) {
         let mut begun = self.begun.lock().unwrap();
         while *begun < jobs {
@@ -88,7 +118,7 @@ impl Rig {
         size: Size,
     ) -> Vec<JoinHandle<()>> {
         let start = |number| {
-            let producer = Producer::new(number, &self.register, engine);
+            let producer = Producer::new(number, (&self.register, self.terms), engine);
             spawn(move || producer.submit_all())
         };
         (0..size.producers).map(start).collect()
@@ -100,13 +130,15 @@ impl Rig {
         let accepted = self.register.accepted_jobs();
         let returned = report.returned.len() as u64;
         assert_eq!(report.unpublished, 0, "a drain waits for producers");
-        assert_eq!(report.finished + returned + report.running, accepted, "{report:?}");
+        let expired = engine.snapshot().expired;
+        assert_eq!(report.finished + returned + report.running + expired, accepted, "{report:?}");
         for back in report.returned {
             let number = back.job.payload().number;
             assert_eq!(Ok(back.tenant), named(&engine, tenant(number)), "whose job it is");
             self.register.returned(number);
         }
         drop(engine);
+        assert_eq!(self.register.expiries(), expired, "the hook is told of every expired job");
         self.register.check_ends().unwrap_or_else(|problem| panic!("{problem}"));
     }
 }

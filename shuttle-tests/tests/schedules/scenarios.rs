@@ -13,7 +13,7 @@ use std::time::Duration;
 /// nothing but the engine's own wake-ups can make them run.
 pub(crate) fn plain(size: Size) {
     let rig = Rig::new(size);
-    let engine = rig.start(Rig::builder(size));
+    let engine = rig.start(rig.builder(size));
     join(rig.produce(&engine, size));
     rig.await_all_runs();
     let report = engine.drain(Duration::MAX);
@@ -25,7 +25,7 @@ pub(crate) fn plain(size: Size) {
 pub(crate) fn swap(size: Size) {
     let rig = Rig::new(size);
     let watch = Watch::default();
-    let engine = rig.start(Rig::builder(size).observer(watch.clone()));
+    let engine = rig.start(rig.builder(size).observer(watch.clone()));
     let producers = rig.produce(&engine, size);
     let swapper = engine.clone();
     let swapper = spawn(move || {
@@ -56,7 +56,7 @@ impl Observer for Watch {
 /// A drain comes while producers submit and workers run, and hands the rest back after a few looks.
 pub(crate) fn shutdown(size: Size) {
     let rig = Rig::new(size);
-    let engine = rig.start(Rig::builder(size));
+    let engine = rig.start(rig.builder(size));
     let producers = rig.produce(&engine, size);
     rig.await_runs(thread_rng().gen_range(0..=size.producers as u64 * 2));
     let report = engine.drain(Duration::from_micros(thread_rng().gen_range(0..100)));
@@ -79,7 +79,7 @@ pub(crate) fn panics(size: Size) {
     let rig = Rig::new(size);
     let reports = Arc::new(Mutex::new(Vec::new()));
     let (told, runs) = (Arc::clone(&reports), Arc::clone(&rig));
-    let builder = Rig::builder(size).on_panic(move |report| told.lock().unwrap().push(report));
+    let builder = rig.builder(size).on_panic(move |report| told.lock().unwrap().push(report));
     let handler = move |grant: Grant<Load>| {
         let number = grant.payload().number;
         runs.runs(&grant);
@@ -126,7 +126,7 @@ fn check_reports(reports: &[PanicReport], engine: &Engine<Load>, size: Size) {
 /// The service's own threads pull the jobs, so that the order of grants can be told.
 pub(crate) fn pulled(size: Size) {
     let rig = Rig::new(size);
-    let engine = Rig::builder(size).build().unwrap();
+    let engine = rig.builder(size).build().unwrap();
     let start = |_| {
         let (rig, engine) = (Arc::clone(&rig), engine.clone());
         spawn(move || pull(&rig, &engine))
