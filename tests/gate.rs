@@ -1,6 +1,8 @@
 //! The gate on the public surface: rates, concurrency, budgets, priorities, due times, deadlines, and what
 //! `explain` says of them. A manual clock and passive workers; counts, not milliseconds.
 
+#[path = "gate/barred.rs"]
+mod barred;
 #[path = "gate/budget.rs"]
 mod budget;
 #[path = "gate/classes.rs"]

@@ -43,6 +43,8 @@ pub(crate) struct Aside<J> {
     all: Chain<OF_LANE>,
     /// The jobs that are due.
     bands: [Ready; Band::COUNT],
+    /// Those of them that no limit will ever let go, in the order in which that was found.
+    barred: Chain<OF_BAND>,
     /// The jobs that are not, by due moment.
     waiting: Heap,
     /// The jobs with a deadline, by deadline.
@@ -71,6 +73,7 @@ impl<J> Aside<J> {
             jobs: Slab::new(),
             all: Chain::new(),
             bands: [Ready::EMPTY; Band::COUNT],
+            barred: Chain::new(),
             waiting: Heap::new(),
             deadlines: Heap::new(),
             settled: Nanos::ZERO,
@@ -140,6 +143,29 @@ impl<J> Aside<J> {
         Some(self.remove(slot))
     }
 
+    /// Sets apart what [`peek`](Aside::peek) shows, so that others may go: no pick of its band's.
+    pub(crate) fn bar(&mut self) {
+        let Some((band, slot)) = self.next_slot() else { return };
+        self.leave_band(band, slot);
+        self.jobs.set_barred(slot, true);
+        self.barred.push(&mut self.jobs, slot);
+    }
+
+    /// Whether any job is set apart.
+    pub(crate) fn has_barred(&self) -> bool {
+        !self.barred.is_empty()
+    }
+
+    /// Puts what was set apart back to where it stood: before all others of its band.
+    pub(crate) fn unbar(&mut self) {
+        while let Some(slot) = self.barred.last() {
+            self.barred.remove(&mut self.jobs, slot);
+            self.jobs.set_barred(slot, false);
+            let band = self.jobs.entry(slot).order.band.index();
+            self.bands[band].chain.push_first(&mut self.jobs, slot);
+        }
+    }
+
     /// Takes out a job that may not go any more at `now`, due or not: the one with the earliest
     /// deadline, of several the first to arrive.
     pub(crate) fn expired(&mut self, now: Nanos) -> Option<J> {
@@ -186,13 +212,19 @@ impl<J> Aside<J> {
     fn remove(&mut self, slot: u32) -> J {
         self.all.remove(&mut self.jobs, slot);
         self.deadlines.remove(slot);
-        if !self.waiting.remove(slot) {
-            let band = &mut self.bands[self.jobs.entry(slot).order.band.index()];
-            band.chain.remove(&mut self.jobs, slot);
-            if band.chain.is_empty() {
-                band.passed = 0;
-            }
+        if self.jobs.entry(slot).is_barred {
+            self.barred.remove(&mut self.jobs, slot);
+        } else if !self.waiting.remove(slot) {
+            self.leave_band(self.jobs.entry(slot).order.band.index(), slot);
         }
         self.jobs.remove(slot).job
+    }
+
+    fn leave_band(&mut self, band: usize, slot: u32) {
+        let band = &mut self.bands[band];
+        band.chain.remove(&mut self.jobs, slot);
+        if band.chain.is_empty() {
+            band.passed = 0;
+        }
     }
 }

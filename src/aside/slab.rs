@@ -25,6 +25,8 @@ enum Cell<J> {
 pub(super) struct Entry<J> {
     pub(super) order: Order,
     pub(super) job: J,
+    /// Whether it stands apart from its band: see [`Aside::bar`](super::Aside::bar).
+    pub(super) is_barred: bool,
     links: [Link; CHAINS],
 }
 
@@ -41,7 +43,7 @@ impl Link {
 
 impl<J> Entry<J> {
     pub(super) fn new(order: Order, job: J) -> Self {
-        Entry { order, job, links: [Link::LOOSE; CHAINS] }
+        Entry { order, job, is_barred: false, links: [Link::LOOSE; CHAINS] }
     }
 }
 
@@ -94,6 +96,13 @@ impl<J> Slab<J> {
         }
     }
 
+    pub(super) fn set_barred(&mut self, slot: u32, is_barred: bool) {
+        match &mut self.cells[slot as usize] {
+            Cell::Used(entry) => entry.is_barred = is_barred,
+            Cell::Free(_) => unreachable!("slot {slot} has no job to bar"),
+        }
+    }
+
     fn link(&mut self, slot: u32, chain: usize) -> &mut Link {
         match &mut self.cells[slot as usize] {
             Cell::Used(entry) => &mut entry.links[chain],
@@ -133,6 +142,20 @@ impl<const CHAIN: usize> Chain<CHAIN> {
             last => slab.link(last, CHAIN).after = slot,
         }
         self.last = slot;
+    }
+
+    pub(super) fn last(&self) -> Option<u32> {
+        (self.last != NONE).then_some(self.last)
+    }
+
+    /// Puts a slot at the beginning.
+    pub(super) fn push_first<J>(&mut self, slab: &mut Slab<J>, slot: u32) {
+        *slab.link(slot, CHAIN) = Link { before: NONE, after: self.first };
+        match self.first {
+            NONE => self.last = slot,
+            first => slab.link(first, CHAIN).before = slot,
+        }
+        self.first = slot;
     }
 
     /// Takes out a slot that is in this chain.

@@ -496,6 +496,31 @@ fn a_warm_lane_asks_for_no_memory_and_an_empty_one_gives_it_back() {
 }
 
 #[test]
+fn jobs_set_apart_let_others_go_and_come_back_before_them() {
+    let mut lane = Aside::new();
+    (0..6).for_each(|job| lane.put(at_once(3 - job as u8 / 3), job));
+    // The jobs of the higher band are 3, 4 and 5.
+    lane.bar();
+    lane.bar();
+    assert_eq!((lane.take(), lane.has_barred()), (Some(5), true));
+    lane.bar();
+    assert_eq!((lane.take(), lane.len()), (Some(1), 4));
+    lane.unbar();
+    assert_eq!((drained(&mut lane), lane.has_barred()), (vec![3, 4, 0, 2], false));
+}
+
+#[test]
+fn jobs_set_apart_expire_and_are_taken_with_the_others() {
+    let mut lane = Aside::new();
+    (0..3).for_each(|job| lane.put(Order { deadline: Nanos(10 + job), ..at_once(3) }, job));
+    (0..3).for_each(|_| lane.bar());
+    assert!(lane.peek().is_none() && !lane.is_empty());
+    assert_eq!((lane.expired(Nanos(10)), lane.next_deadline()), (Some(0), Some(Nanos(11))));
+    assert_eq!((lane.take_any(), lane.take_any()), (Some(1), Some(2)));
+    assert!(!lane.has_barred() && lane.is_empty());
+}
+
+#[test]
 fn every_chain_is_empty_once_the_lane_is() {
     let mut lane = Aside::new();
     (0..40).for_each(|job| lane.put(at_once(job as u8 % 4), job));

@@ -80,6 +80,8 @@ impl Seat {
 /// What visits leave to be done once no lane is claimed.
 #[derive(Default)]
 pub(super) struct Errands {
+    /// Lanes with jobs that their profile never lets go.
+    pub(super) barred: Vec<(u32, u32)>,
     /// Lanes to park.
     pub(super) refused: Vec<(Refused, u32)>,
     /// Slots that were taken in vain.
@@ -100,6 +102,7 @@ impl Errands {
     #[inline]
     pub(super) fn are_none(&self) -> bool {
         self.refused.is_empty()
+            && self.barred.is_empty()
             && self.back.is_empty()
             && self.rooms.is_empty()
             && self.alarms.is_empty()
@@ -115,7 +118,8 @@ impl Errands {
     /// wakes those that are to go. Whether there is a newer plan by which lanes are to go.
     fn run<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {
         self.back.drain(..).for_each(|scope| lanes.gate.release(scope, &mut self.woken));
-        let (mut sooner, is_late) = self.park(lanes, plan);
+        let (mut sooner, mut is_late) = self.park(lanes, plan);
+        is_late |= self.look_back(lanes, plan);
         for room in self.rooms.drain(..) {
             let purse = lanes.gate.budgets.purse(room);
             purse.into_iter().for_each(|purse| lanes.gate.share(&purse, &mut self.woken));
@@ -155,6 +159,23 @@ impl Errands {
         }
         self.refused.clear();
         (sooner, is_late)
+    }
+
+    /// Brings lanes back that went to rest with jobs which their limits never let go, if they have others by now.
+    /// Whether there is a newer plan.
+    fn look_back<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {
+        let mut is_late = false;
+        for (lane, profile) in self.barred.drain(..) {
+            // Either this comes after the lot was looked through for the new limits, and sees them, or whoever
+            // looks for lanes at rest after that sees this one.
+            lanes.gate.place(lane);
+            let is_newer = !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan);
+            if is_newer || lanes.table.row(lane).profile() != profile {
+                lanes.rouse(lane);
+            }
+            is_late |= is_newer;
+        }
+        is_late
     }
 
     /// Has a lane looked after at `at`, unless that is to happen sooner anyway.

@@ -291,10 +291,16 @@ impl<T> Lanes<T> {
 
     /// Brings every lane into the rotation that has jobs, none of which is due.
     pub(crate) fn rouse_all(&self) {
-        for (lane, row) in self.table.lanes() {
-            if row.idle_word().is_some() && row.progress().1 > 0 {
-                self.rouse(lane);
-            }
+        for (lane, _) in self.table.lanes() {
+            self.rouse_rested(lane);
+        }
+    }
+
+    /// Brings a lane into the rotation that has jobs, none of which could go when it was visited last.
+    fn rouse_rested(&self, lane: u32) {
+        let row = self.table.row(lane);
+        if row.idle_word().is_some() && row.progress().1 > 0 {
+            self.rouse(lane);
         }
     }
 
@@ -359,6 +365,7 @@ impl<T> Lanes<T> {
             if self.gate.call_back(lane) {
                 woken.push(lane);
             }
+            self.rouse_rested(lane);
         }
         self.wake(&mut woken);
     }
@@ -370,6 +377,7 @@ impl<T> Lanes<T> {
         // Slots handed over under other limits: a lane without any would keep its one for good.
         for (lane, row) in self.table.lanes() {
             self.gate.take_back(lane, row.owner(), &mut woken);
+            self.rouse_rested(lane);
         }
         self.wake(&mut woken);
     }

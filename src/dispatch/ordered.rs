@@ -2,16 +2,18 @@
 
 use super::expired::Expired;
 use super::granting::Granting;
+use super::plan::Plan;
 use super::seat::Seat;
 use super::visit::{Next, Place, Spot, Tally};
 use crate::aside::Aside;
 use crate::claim::{Grant, Waited};
-use crate::gate::{Denial, Extra, Held, Pass, Refused};
+use crate::gate::{Denial, Extra, Held, Pass, Refused, Until};
 use crate::ring::{Kept, Spare, Stamp, behind};
 use crate::rotation::Findings;
 use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned, mutant};
 use crate::tenant::Drain;
 use crate::units::{Band, Nanos, Order};
+use std::sync::Arc;
 
 /// Jobs put in order by one visit.
 const SORTED_MAX: u32 = 4_096;
@@ -43,6 +45,14 @@ pub(crate) struct Apart<T> {
     has_extras: bool,
     /// Whether the lane has left the rotation since its last visit, and a block in its spare.
     has_left: bool,
+    /// By which plan and profile jobs were found that no limit of it will ever let go, and why not.
+    barred: Option<Barred>,
+}
+
+struct Barred {
+    plan: Arc<Plan>,
+    profile: u32,
+    denial: Denial,
 }
 
 struct Waiting<T> {
@@ -75,7 +85,13 @@ impl<T> Asides<T> {
 
 impl<T> Default for Apart<T> {
     fn default() -> Self {
-        Apart { jobs: Aside::new(), kept: Kept::default(), has_extras: false, has_left: false }
+        Apart {
+            jobs: Aside::new(),
+            kept: Kept::default(),
+            has_extras: false,
+            has_left: false,
+            barred: None,
+        }
     }
 }
 
@@ -100,6 +116,7 @@ impl Seat {
                 apart.kept.reclaim(&cell.spare);
             }
             let before = (tally.out.len(), tally.cost);
+            self.unbar(spot, apart);
             let is_sorted = self.put_in_order(spot, drain, apart, tally.now);
             let expired = self.expire(spot, apart, tally.now);
             let next = self.grant_in_order(spot, drain, apart, tally);
@@ -127,13 +144,30 @@ impl Seat {
         })
     }
 
+    /// Has jobs looked at again that the limits of another plan or profile would never have let go.
+    fn unbar<T>(&self, spot: &Spot<'_, T>, apart: &mut Apart<T>) {
+        let is_same =
+            |old: &Barred| Arc::ptr_eq(&old.plan, &self.plan) && old.profile == spot.number;
+        if apart.barred.as_ref().is_some_and(|old| !is_same(old)) {
+            apart.barred = None;
+            apart.jobs.unbar();
+        }
+    }
+
     /// What a lane without a job that is due leaves behind. Whether it has others.
     fn rest_apart<T>(&mut self, spot: &Spot<'_, T>, apart: &mut Apart<T>, now: Nanos) -> bool {
-        let Some(due) = apart.jobs.next_due() else {
+        if apart.jobs.is_empty() {
             apart.jobs.shrink();
             return false;
-        };
-        spot.lanes.gate.entry(spot.lane).rest_until(due, now);
+        }
+        let entry = spot.lanes.gate.entry(spot.lane);
+        match (apart.jobs.next_due(), &apart.barred) {
+            (None, Some(barred)) => entry.rest_for_good(barred.denial, now),
+            (due, _) => entry.rest_until(due.unwrap_or(Nanos::MAX), now),
+        }
+        if apart.jobs.has_barred() {
+            self.errands.barred.push((spot.lane, spot.number));
+        }
         // The lane's own block stays as well.
         let blocks = spot.lanes.pool.blocks_of(apart.jobs.len());
         apart.kept.trim(blocks - 1, &spot.lanes.pool, &mut self.returns);
@@ -203,17 +237,21 @@ impl Seat {
             entry.open(|state| {
                 let mut pass = Pass::new(gate, (spot.lane, slot), (entry, state), rules, tally.now);
                 let (jobs, out) = (&mut apart.jobs, &mut *tally.out);
-                let (next, denial) = take_in_order(jobs, out, &mut granting, Some(&mut pass));
-                if let Some(denial) = denial {
+                let taken = take_in_order(jobs, out, &mut granting, Some(&mut pass));
+                if let Some(denial) = taken.barred {
+                    let (plan, profile) = (Arc::clone(&self.plan), spot.number);
+                    apart.barred.get_or_insert(Barred { plan, profile, denial });
+                }
+                if let Some(denial) = taken.refused {
                     let since = pass.waits(&denial);
                     let refused = Refused { lane: spot.lane, slot, denial, since };
                     errands.refused.push((refused, spot.number));
                 }
                 errands.add(pass.close());
-                next
+                taken.next
             })
         } else {
-            take_in_order(&mut apart.jobs, tally.out, &mut granting, None).0
+            take_in_order(&mut apart.jobs, tally.out, &mut granting, None).next
         };
         tally.cost += drain.account.take_back(granting.purse);
         next
@@ -265,16 +303,26 @@ fn hand_back<T>(
     if jobs.is_empty() { Next::Nothing } else { Next::Costs(0) }
 }
 
+/// What came of an attempt to grant jobs in their order.
+struct Taken {
+    next: Next,
+    /// Why the next job was refused, if it was.
+    refused: Option<Denial>,
+    /// Why the first job will never go that was set apart, if any was.
+    barred: Option<Denial>,
+}
+
 /// Grants jobs in their order, as long as there is room for grants, the balance covers them, and the
-/// gate lets them through.
+/// gate lets them through. Jobs that it will never let through are set apart.
 fn take_in_order<T>(
     jobs: &mut Aside<Waiting<T>>,
     out: &mut Outbox<Grant<T>>,
     granting: &mut Granting<'_>,
     mut pass: Option<&mut Pass<'_>>,
-) -> (Next, Option<Denial>) {
+) -> Taken {
     let mut till = granting.open_till();
-    let ended = loop {
+    let mut barred = None;
+    let (next, refused) = loop {
         let Some(job) = jobs.peek() else { break (Next::Nothing, None) };
         let cost = job.cost;
         if out.room() == 0 || !till.purse.covers(cost) {
@@ -286,6 +334,11 @@ fn take_in_order<T>(
         };
         let held = match admitted {
             Ok(held) => held,
+            Err(denial) if denial.until == Until::Change => {
+                barred.get_or_insert(denial);
+                jobs.bar();
+                continue;
+            }
             Err(denial) => break (Next::Refused, Some(denial)),
         };
         till.purse.pay(cost);
@@ -297,5 +350,5 @@ fn take_in_order<T>(
         out.push(granting.grant(&mut till, (cost, held), waited, job.payload));
     };
     granting.close_till(till);
-    ended
+    Taken { next, refused, barred }
 }

@@ -7,7 +7,7 @@ use super::plan::Profile;
 use super::seat::{Seat, Visit, unit};
 use crate::claim::Grant;
 use crate::fair::{Account, Refill, micros};
-use crate::gate::{Pass, Refused};
+use crate::gate::{Denial, Pass, Refused, Until};
 use crate::ring::{Left, Rest, Returns, Stop, Tail, prefetch_line};
 use crate::rotation::{Claim, Findings};
 use crate::sync::{DrainRight, Outbox, mutant};
@@ -368,6 +368,12 @@ impl Seat {
             let stop = drain.head.take_while(lane, tally.out, &mut gated);
             tally.cost += drain.account.take_back(gated.granting.purse);
             let denial = gated.denial;
+            if let Some(Denial { until: Until::Change, .. }) = denial {
+                // No limit will let the first job go: out of the way of the others.
+                errands.add(gated.pass.close());
+                drain.head.has_aside = true;
+                return Next::Ordered;
+            }
             if let Some(denial) = denial {
                 let since = gated.pass.waits(&denial);
                 errands

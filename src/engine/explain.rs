@@ -147,10 +147,12 @@ impl<T: Send + 'static> Shared<T> {
 
     fn not_due(&self, lane: u32, rules: &Rules) -> Wait {
         let now = self.clock.now();
-        let (since, due) = self.lanes.gate.entry(lane).rest(now);
-        let until = Until::Moment(due);
-        let denial = Denial { reason: Reason::NotDue, until, used: (0, 0), budget: None };
-        self.wait(&denial, since, rules)
+        let (since, until) = self.lanes.gate.entry(lane).rest(now);
+        let not_due = |due| {
+            let until = Until::Moment(due);
+            Denial { reason: Reason::NotDue, until, used: (0, 0), budget: None }
+        };
+        self.wait(&until.map_or_else(|denial| denial, not_due), since, rules)
     }
 
     fn foresee(&self, tenant: Tenant, rules: &Rules) -> Option<Wait> {

@@ -1,9 +1,9 @@
 //! What is known of one limited tenant.
 
-use super::Held;
 use super::budgets::Reservation;
 use super::slab::Slab;
 use super::slots::Slots;
+use super::{Denial, Held};
 use crate::error::Reason;
 use crate::limit::{Meter, Rate};
 use crate::sync::Mutex;
@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(super) meter: Meter,
     /// What the tenant has waited for since when, without a grant in between.
     pub(super) waiting: Option<(Reason, Nanos)>,
+    /// Why the lane's jobs will never go, once no others are left.
+    barred: Option<Denial>,
     /// What grants in flight have reserved in budgets. A receipt has the number.
     pub(super) reservations: Slab<Reservation>,
 }
@@ -142,13 +144,27 @@ impl Entry {
     /// Notes that the lane has nothing to do until `due`. Only its drainer may call this.
     pub(crate) fn rest_until(&self, due: Nanos, now: Nanos) {
         self.due.store(due.0, Relaxed);
-        self.open(|state| state.wait(Reason::NotDue, now));
+        self.open(|state| {
+            state.barred = None;
+            state.wait(Reason::NotDue, now)
+        });
     }
 
-    /// Since when the lane has had nothing to do, and until when.
-    pub(crate) fn rest(&self, now: Nanos) -> (Nanos, Nanos) {
-        let since = self.open(|state| state.waiting.map(|(_, since)| since));
-        (since.unwrap_or(now), Nanos(self.due.load(Relaxed)))
+    /// Notes that the lane has nothing to do until its limits change: by these, `denial` says, its jobs never go.
+    /// Only its drainer may call this.
+    pub(crate) fn rest_for_good(&self, denial: Denial, now: Nanos) {
+        self.due.store(u64::MAX, Relaxed);
+        self.open(|state| {
+            state.barred = Some(denial);
+            state.wait(denial.reason, now)
+        });
+    }
+
+    /// Since when the lane has had nothing to do, and until when, or why its jobs never go.
+    pub(crate) fn rest(&self, now: Nanos) -> (Nanos, Result<Nanos, Denial>) {
+        let (since, barred) = self.open(|state| (state.waiting.map(|it| it.1), state.barred));
+        let until = barred.map_or_else(|| Ok(Nanos(self.due.load(Relaxed))), Err);
+        (since.unwrap_or(now), until)
     }
 
     /// Counts jobs that expired. Only the lane's drainer may call this.
@@ -176,7 +192,7 @@ impl Entry {
 
 impl State {
     fn new() -> Self {
-        State { meter: Meter::new(), waiting: None, reservations: Slab::new() }
+        State { meter: Meter::new(), waiting: None, barred: None, reservations: Slab::new() }
     }
 
     /// Since when the tenant has waited for `reason`, which it does at `now`.

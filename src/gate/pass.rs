@@ -111,7 +111,8 @@ impl<'a> Pass<'a> {
         self.admitted += 1;
     }
 
-    /// Decides whether a job of `cost` may go now. If so, all its limits are charged; if not, none.
+    /// Decides whether a job of `cost` may go now. If so, all its limits are charged; if not, none. A job that
+    /// some limit will never let go is refused for that, whichever limit comes first.
     #[inline]
     pub(crate) fn admit(&mut self, cost: u32, extra: Option<&Extra>) -> Result<Held, Denial> {
         if self.rules.budgets.is_empty() && extra.is_none() {
@@ -119,7 +120,20 @@ impl<'a> Pass<'a> {
         }
         let rules = self.rules;
         let spending = spending(cost, extra);
-        self.draw(Draws::new(&rules.budgets, extra), spending, cost).map(Held::reserved)
+        match self.draw(Draws::new(&rules.budgets, extra), spending, cost) {
+            Ok(held) => Ok(held.reserved()),
+            Err(denial) => Err(self.never(cost, extra).unwrap_or(denial)),
+        }
+    }
+
+    /// Why a job that may not go now never may under these limits, if so.
+    #[cold]
+    fn never(&self, cost: u32, extra: Option<&Extra>) -> Option<Denial> {
+        let spending = spending(cost, extra);
+        let mut draws = Draws::new(&self.rules.budgets, extra);
+        let by_budget = draws.find_map(|draw| draw.purse.never((draw.with_cost, spending)));
+        let rate = self.rules.rate.as_ref().filter(|rate| rate.amount(cost) > rate.widest());
+        by_budget.or_else(|| rate.map(|rate| wider_than(rate, cost)))
     }
 
     /// Asks one budget after the other, and at last all other limits, while the budgets are locked: only then
@@ -273,13 +287,17 @@ fn spending(cost: u32, extra: Option<&Extra>) -> Spending<'_> {
     Spending { cost: cost.into(), named: extra.map_or(&[], |extra| &extra.named) }
 }
 
+fn wider_than(rate: &Rate, cost: u32) -> Denial {
+    let used = (rate.amount(cost), rate.widest());
+    Denial { reason: Reason::TooWide, until: Until::Change, used, budget: None }
+}
+
 /// What a rate whose meter has been brought up to date says to a job of `cost`.
 #[inline]
 fn check_rate(state: &State, rate: &Rate, cost: u32) -> Result<(), Denial> {
     let amount = rate.amount(cost);
     if amount > rate.widest() {
-        let used = (amount, rate.widest());
-        return Err(Denial { reason: Reason::TooWide, until: Until::Change, used, budget: None });
+        return Err(wider_than(rate, cost));
     }
     state.meter.fits(rate, amount).map_err(|refusal| Denial {
         reason: Reason::Rate,

@@ -189,13 +189,32 @@ impl Purse {
         let place = breach.dimension as u32;
         let budget = Some(BudgetPart { budget: self.number, place: Some(place) });
         if need > breach.limit {
-            let used = (need, breach.limit);
-            return Denial { reason: Reason::TooWide, until: Until::Change, used, budget };
+            return self.never_fits(place, (need, breach.limit));
         }
         let reset = sums.budget.next_reset().unwrap_or(Nanos::MAX);
         let lack = Lack { budget: self.number, place, need, gains: sums.gains, reset };
         let used = (breach.current, breach.limit);
         Denial { reason: Reason::Budget, until: Until::Budget(lack), used, budget }
+    }
+
+    fn never_fits(&self, place: u32, used: (u64, u64)) -> Denial {
+        let budget = Some(BudgetPart { budget: self.number, place: Some(place) });
+        Denial { reason: Reason::TooWide, until: Until::Change, used, budget }
+    }
+
+    /// Why `spending` will never fit, however much is given back, if so.
+    pub(super) fn never(&self, (with_cost, spending): (bool, Spending<'_>)) -> Option<Denial> {
+        self.open(|sums| {
+            if !self.spread(sums, with_cost, spending) || !sums.is_in_force {
+                return Some(self.unevaluable());
+            }
+            let limits = sums.budget.uses().zip(0..).filter_map(|(it, place)| {
+                let need = sums.amounts.get(place as usize).map_or(1, |amount| (*amount).max(1));
+                Some((place, (need, it.hard?)))
+            });
+            let mut wide = limits.filter(|(_, (need, hard))| need > hard);
+            wide.next().map(|(place, used)| self.never_fits(place, used))
+        })
     }
 
     /// Fills in the sums' `amounts`, by place; `false` when a dimension cannot be counted here.
