@@ -2,11 +2,11 @@
 
 use super::harness::check;
 use crate::ring::{Door, Head, Kept, Pool, Rest, Returns, Spare, Stamp, Tail};
-use crate::sync::UnsafeCell;
 use crate::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::sync::{DrainRight, Owned, UnsafeCell};
 use crate::tenant::Row;
 use crate::units::{Band, Nanos, Order};
 use loom::thread;
@@ -68,8 +68,7 @@ impl Lane {
 
     /// What the timekeeper does: brings the idle lane back.
     fn rouse(&self) {
-        if let Some(ticket) = self.tail.rouse(&self.pool, &self.spare) {
-            drop(ticket);
+        if self.tail.rouse(&self.pool, &self.spare) {
             self.activate();
         }
     }
@@ -97,7 +96,7 @@ impl Lane {
         });
         let is_gone = left.is_some_and(|(left, spares)| {
             let is_gone = match spares {
-                true => self.tail.deactivate_sparing(left, &self.spare, &self.pool, &mut returns),
+                true => self.tail.deactivate_sparing(left, &self.spare),
                 false => self.tail.deactivate(left, &self.pool, &mut returns),
             };
             if !is_gone {
@@ -141,6 +140,32 @@ impl Lane {
         free.sort_unstable();
         assert_eq!(free, (0..BLOCKS).collect::<Vec<_>>(), "every block is free once");
     }
+}
+
+/// A block that was offered is the drainer's until the lane is idle, and whoever takes it then sees all that
+/// was done with it.
+#[test]
+fn ring_spare_handed() {
+    check("ring_spare_handed", None, || {
+        let shared = Arc::new((Spare::new(), Owned::new(0, 0)));
+        let drainer = Arc::clone(&shared);
+        let drainer = thread::spawn(move || {
+            drainer.0.offer(1);
+            use_block(&drainer.1);
+            drainer.0.settle(1);
+        });
+        if shared.0.take().is_some() {
+            use_block(&shared.1);
+        }
+        drainer.join().unwrap();
+    });
+}
+
+/// Touches what stands for a block.
+fn use_block(block: &Owned<u32>) {
+    // SAFETY: the caller owns the block; that it does is what the model checks.
+    let mut right = unsafe { DrainRight::new(0) };
+    block.open(&mut right, |uses| *uses += 1);
 }
 
 /// A lane leaves the rotation with a job that is not due, and the timekeeper brings it back at that

@@ -307,8 +307,7 @@ impl<T> Lanes<T> {
     /// Brings an idle lane into the rotation.
     pub(crate) fn rouse(&self, lane: u32) {
         let row = self.table.row(lane);
-        if let Some(ticket) = row.tail.rouse(&self.pool, self.asides.spare(lane)) {
-            drop(ticket);
+        if row.tail.rouse(&self.pool, self.asides.spare(lane)) {
             if lane != row.owner() {
                 self.table.row(row.owner()).drained.count_other();
             }

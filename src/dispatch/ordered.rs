@@ -138,7 +138,7 @@ impl Seat {
         visited.unwrap_or_else(|(left, has_jobs)| {
             let spare = has_jobs.then_some(&cell.spare);
             self.leave(spot, right, left, |tail, head, returns| match spare {
-                Some(spare) => tail.deactivate_sparing(head, spare, &spot.lanes.pool, returns),
+                Some(spare) => tail.deactivate_sparing(head, spare),
                 None => tail.deactivate(head, &spot.lanes.pool, returns),
             })
         })

@@ -3,7 +3,7 @@
 use super::pool::{Pool, Returns, Slot};
 use super::spare::Kept;
 use super::tail::Tail;
-use super::word::{BlockId, Meta, NO_BLOCK, Stamp, TOMBSTONE, Word, advanced};
+use super::word::{BlockId, Meta, NO_BLOCK, PASSED, Stamp, TOMBSTONE, Word, advanced};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::{Outbox, mutant, ord};
 use crate::units::Order;
@@ -236,9 +236,13 @@ impl Head {
 
     /// Moves to the block that `pos` falls on, if it is there. `spent` gets the block before.
     fn cross<T>(&mut self, tail: &Tail, pool: &Pool<T>, mut spent: impl FnMut(BlockId)) -> bool {
+        // Visible since the claim of this lane, which follows its activation.
+        let first = if self.block == NO_BLOCK { tail.first.load(Relaxed) } else { NO_BLOCK };
+        if first & PASSED != 0 {
+            (self.block, self.spent) = (first & !PASSED, true);
+        }
         let next = if self.block == NO_BLOCK {
-            // Visible since the claim of this lane, which follows its activation.
-            tail.first.load(Relaxed)
+            first
         } else {
             let header = pool.block(self.block).header();
             // ORDERING(ring.cross): Acquire; pairs with ring.link.
@@ -269,7 +273,7 @@ impl Head {
     #[inline]
     pub(crate) fn prefetch<T>(&self, tail: &Tail, pool: &Pool<T>) {
         let block = if self.block == NO_BLOCK { tail.first.load(Relaxed) } else { self.block };
-        if block != NO_BLOCK {
+        if block != NO_BLOCK && block & PASSED == 0 {
             pool.block(block).prefetch(self.pos);
         }
     }
@@ -377,11 +381,5 @@ impl Tail {
             Relaxed,
         );
         swapped.is_ok()
-    }
-
-    /// Whether the lane is as [`Tail::fall_idle`] left it, or was so again.
-    pub(super) fn is_idle_at(&self, left: Left) -> bool {
-        let word = self.look();
-        word.is_idle() && word.tail() == left.pos
     }
 }

@@ -5,7 +5,7 @@ use super::head::Left;
 use super::pool::{Pool, Returns};
 use super::tail::Tail;
 use super::word::{BlockId, NO_BLOCK};
-use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{mutant, ord};
 
 /// The drainer's: blocks that jobs set aside have come from.
@@ -23,7 +23,7 @@ impl Kept {
 
     /// Takes back what the lane kept at hand while it was idle.
     pub(crate) fn reclaim(&mut self, spare: &Spare) {
-        self.0.extend(spare.take());
+        self.0.extend(spare.withdraw());
     }
 }
 
@@ -32,48 +32,57 @@ impl Kept {
 #[derive(Debug)]
 pub(crate) struct Spare(AtomicU32);
 
+/// Marks a block that is still the ring's: only the lane's drainer may take it.
+const OFFERED: u32 = 1 << 31;
+
 impl Spare {
     pub(crate) fn new() -> Self {
         Spare(AtomicU32::new(NO_BLOCK))
     }
 
-    /// Takes the block out. Whoever gets it owns it.
-    pub(super) fn take(&self) -> Option<BlockId> {
-        self.swap(NO_BLOCK)
+    /// Puts a block in that will be the lane's no more once it is idle. Only its drainer may call this.
+    pub(crate) fn offer(&self, id: BlockId) {
+        self.0.store(id | OFFERED, Relaxed);
     }
 
-    /// Puts a block in; returns the one that was there.
-    fn put(&self, id: BlockId) -> Option<BlockId> {
-        self.swap(id)
+    /// The lane is idle: anybody may take the block that was offered, if nobody has it yet.
+    pub(crate) fn settle(&self, id: BlockId) {
+        // ORDERING(spare.settle): Release: what the block's last use left there; pairs with spare.take.
+        let order = ord!("spare.settle", Release => Relaxed);
+        let _ = self.0.compare_exchange(id | OFFERED, id, order, Relaxed);
     }
 
-    /// Always a swap: of two, one sees the other's.
-    fn swap(&self, id: BlockId) -> Option<BlockId> {
-        // ORDERING(spare.swap): AcqRel: with the block comes its tag, and with none the activation that
-        // went before whoever took it; pairs with spare.swap.
-        let before = self.0.swap(id, ord!("spare.swap", AcqRel => Relaxed));
-        (before != NO_BLOCK).then_some(before)
+    /// Takes the block out, also one that was only offered: the lane has been activated since, or does not
+    /// become idle. Only its drainer may call this.
+    fn withdraw(&self) -> Option<BlockId> {
+        // ORDERING(spare.take): as below.
+        let before = self.0.swap(NO_BLOCK, ord!("spare.take", Acquire => Relaxed));
+        (before != NO_BLOCK).then_some(before & !OFFERED)
+    }
+
+    /// Takes the block out, if it is nobody's. Then it is the caller's.
+    pub(crate) fn take(&self) -> Option<BlockId> {
+        let id = self.0.load(Relaxed);
+        let is_free = id != NO_BLOCK && (id & OFFERED == 0 || mutant!("spare.offered"));
+        // ORDERING(spare.take): Acquire; pairs with spare.settle.
+        let order = ord!("spare.take", Acquire => Relaxed);
+        let taken = is_free && self.0.compare_exchange(id, NO_BLOCK, order, Relaxed).is_ok();
+        taken.then_some(id & !OFFERED)
     }
 }
 
 impl Tail {
     /// As [`Tail::deactivate`], for a lane with jobs set aside: its block stays at hand in `spare`.
-    pub(crate) fn deactivate_sparing<T>(
-        &self,
-        left: Left,
-        spare: &Spare,
-        pool: &Pool<T>,
-        returns: &mut Returns,
-    ) -> bool {
-        if !self.fall_idle(left) {
-            return false;
+    pub(crate) fn deactivate_sparing(&self, left: Left, spare: &Spare) -> bool {
+        // Before the lane is idle, so that its next drainer finds it, however soon that comes.
+        debug_assert_ne!(left.block, NO_BLOCK, "a visit finds the lane's block");
+        spare.offer(left.block);
+        let is_idle = self.fall_idle(left);
+        if is_idle {
+            spare.settle(left.block);
+        } else {
+            spare.withdraw();
         }
-        // Not before: until the lane is idle, its block may get another job.
-        spare.put(left.block).into_iter().for_each(|id| pool.give(returns, id));
-        // The next drainer takes the spare once, and it may have been too early for this one.
-        if !self.is_idle_at(left) && !mutant!("spare.left_behind") {
-            spare.take().into_iter().for_each(|id| pool.give(returns, id));
-        }
-        true
+        is_idle
     }
 }

@@ -2,7 +2,9 @@
 
 use super::pool::{Block, Pool};
 use super::spare::Spare;
-use super::word::{BlockId, Meta, NO_BLOCK, Stamp, TOMBSTONE, Word, backlog, distance, following};
+use super::word::{
+    BlockId, Meta, NO_BLOCK, PASSED, Stamp, TOMBSTONE, Word, backlog, distance, following,
+};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::Release};
 use crate::sync::{mutant, ord, spin};
 use crate::units::Order;
@@ -15,8 +17,8 @@ pub(crate) struct Tail {
     /// A head position some producer has read; at or behind the real one. Spares producers the
     /// drainer's cache line until the lane looks full.
     head_seen: AtomicU32,
-    /// The block of the first job since the lane was last idle. Stored by the producer that ended
-    /// the idleness, read by the drainer it hands the lane to.
+    /// The block of the first job since the lane was last idle, or with [`PASSED`] the one before.
+    /// Stored by whoever ended the idleness, read by the drainer it hands the lane to.
     pub(super) first: AtomicU32,
 }
 
@@ -198,31 +200,32 @@ impl Tail {
         }
     }
 
-    /// Reserves a position of an idle lane for nothing: dropping the ticket leaves a tombstone, and
-    /// the lane comes alive with it. Also of a lane that is closed or at its bound. `None` when the
-    /// lane is not idle, or neither its `spare` nor the pool has a block.
-    pub(crate) fn rouse<'a, T>(&self, pool: &'a Pool<T>, spare: &Spare) -> Option<Ticket<'a, T>> {
+    /// Ends a lane's idleness without a job, so that it can be put into the rotation. Also of a lane that
+    /// is closed or at its bound. `false` when the lane is not idle, or neither its `spare` nor the pool
+    /// has a block.
+    pub(crate) fn rouse<T>(&self, pool: &Pool<T>, spare: &Spare) -> bool {
         let mut word = self.enter();
         if !word.is_idle() {
-            return None;
+            return false;
         }
-        let id = match spare.take() {
-            Some(id) => pool.renew(id),
-            None => pool.take_apart(0)?,
+        let Some(id) = spare.take().map(|id| pool.renew(id)).or_else(|| pool.take_apart(0)) else {
+            return false;
         };
         while word.is_idle() {
-            match self.swap(word, word.at(following(word.tail()), id)) {
+            match self.swap(word, word.at(word.tail(), id)) {
                 Ok(()) => {
-                    self.link(pool, word, id);
-                    let (block, pos) = (pool.block(id), word.tail());
-                    return Some(Ticket { id, block, pos, activates: true });
+                    // Where the next position begins a block, its producer takes one, as ever, and links it
+                    // behind this one.
+                    let is_passed = word.tail() & pool.mask() == 0;
+                    self.first.store(if is_passed { id | PASSED } else { id }, Relaxed);
+                    return true;
                 }
                 Err(now) => word = now,
             }
             spin();
         }
         pool.untake(id);
-        None
+        false
     }
 
     #[inline]

@@ -8,6 +8,9 @@ pub(crate) type BlockId = u32;
 /// No block. In a lane's word it also means: nobody has this lane in the rotation.
 pub(crate) const NO_BLOCK: BlockId = (1 << BLOCK_BITS) - 1;
 
+/// Beside the number of a lane's first block: all its slots have been passed, and its next one is the first.
+pub(super) const PASSED: u32 = 1 << 31;
+
 const BLOCK_BITS: u32 = 24;
 const CLOSED_SHIFT: u32 = BLOCK_BITS;
 const GENERATION_SHIFT: u32 = CLOSED_SHIFT + 1;

@@ -136,7 +136,7 @@ impl Limited {
         let (accepted, report) = thread::scope(|scope| {
             let beside = [
                 scope.spawn(|| {
-                    check_snapshots(&engine, &ends, 1);
+                    check_snapshots(&engine, &ends);
                 }),
                 scope.spawn(|| swap_policies(&engine, &ends)),
                 scope.spawn(|| spend(&engine, &ends)),

@@ -72,7 +72,7 @@ impl Stress {
             };
             let producers: Vec<_> = (0..PRODUCERS).map(start).collect();
             let swaps = scope.spawn(|| swap_policies(engine, &ends));
-            let snapshots = scope.spawn(|| check_snapshots(engine, &ends, 0));
+            let snapshots = scope.spawn(|| check_snapshots(engine, &ends));
             let result = meanwhile(&|| producers.iter().all(|producer| producer.is_finished()));
             let mut all = Produced::default();
             let ended: Vec<_> = producers.into_iter().map(|producer| producer.join()).collect();
