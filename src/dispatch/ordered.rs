@@ -8,7 +8,7 @@ use super::visit::{Next, Place, Spot, Tally};
 use crate::aside::Aside;
 use crate::claim::{Grant, Waited};
 use crate::gate::{Denial, Extra, Held, Pass, Refused, Until};
-use crate::ring::{Kept, Spare, Stamp, behind};
+use crate::ring::{Kept, Rest, Spare, Stamp, behind};
 use crate::rotation::Findings;
 use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned, mutant};
 use crate::tenant::Drain;
@@ -276,7 +276,9 @@ impl Seat {
             (0, _) => spot.row.drained.publish_skips(head),
             (jobs, cost) => spot.row.drained.publish(head, jobs, cost),
         }
-        drain.head.has_aside = !jobs.is_empty();
+        // An unfinished producer may keep the job from being seen that this lane is put in order for.
+        let is_busy = drain.head.rest(&spot.row.tail) == Rest::Busy;
+        drain.head.has_aside = !jobs.is_empty() || is_busy;
         let soon = (!is_sorted).then(|| now.after(SOON));
         let moments = [jobs.next_due(), jobs.next_deadline(), soon];
         if let Some(next) = moments.into_iter().flatten().min() {

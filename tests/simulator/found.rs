@@ -167,6 +167,20 @@ fn a_leap_counted_before_a_swap_gives_no_more_than_the_first_job_takes() {
 const LONG: Nanos = Nanos(600_000_000_000);
 
 #[test]
+fn an_urgent_job_behind_an_unfinished_producer_is_not_forgotten() {
+    let rig = Rig::new(1_000, 8, 10_000);
+    let tenant = rig.tenant("all");
+    let mut worker = rig.engine.worker().unwrap();
+    rig.engine.submit(tenant, Job::new(0)).unwrap();
+    let stopped = reserve(&rig.engine, tenant, 1).unwrap();
+    rig.engine.submit(tenant, Job::new(2)).unwrap();
+    rig.engine.submit(tenant, Job::new(9).priority(9_000)).unwrap();
+    assert_eq!(rig.take(&mut worker, 9), [0], "the next place is taken and empty");
+    stopped.finish();
+    assert_eq!(rig.take(&mut worker, 3), [9, 1, 2]);
+}
+
+#[test]
 fn a_slots_next_tenant_does_not_inherit_expired_jobs() {
     let rig = Rig::new(20, 1, 1_000);
     let old = rig.tenant("old");

@@ -59,6 +59,9 @@ struct Limited {
     out: u32,
     /// Picks since each band's last one, or since it had no job.
     passed: [u32; BANDS],
+    /// Whether a policy has ever made a waiting job too wide: it stands aside once its turn has come, so that
+    /// picks are not counted exactly any more.
+    was_too_wide: bool,
     /// A producer that has reserved a place while the lane may have been idle: until it finishes, nobody
     /// else can bring the lane back.
     blocked_by: Option<u64>,
@@ -210,24 +213,25 @@ impl Oracle {
     }
 
     fn check_band(&mut self, tenant: usize, place: &Place) -> Verdict {
+        let has_wide = visible(&self.lanes[tenant]).any(|it| self.is_too_wide(tenant, it.cost));
+        self.limits.as_mut().expect("a run with limits").lanes[tenant].was_too_wide |= has_wide;
         let lane = &self.lanes[tenant];
         let band = place.order.band;
         let looked_at = self.looked_at;
+        let may_go = |it: &&Place| is_ready(it, looked_at) && !self.is_too_wide(tenant, it.cost);
         let before = visible(lane).take_while(|other| other.number != place.number);
-        let mut before = before.filter(|other| is_ready(other, looked_at));
+        let mut before = before.filter(may_go);
         let overtaken =
             before.find(|first| first.order.band == band && self.precedes(first, place));
         drop(before);
         if let Some(first) = overtaken {
             return breach(Kind::Order, format!("{place:?} went before {first:?}"));
         }
-        let exact = self.limits().skew_ns == 0;
-        let urgent = ready(lane, self.looked_at).find(|other| other.order.band < band);
-        // Plain jobs at the front are not set aside before one with an order is met behind them.
-        let in_front =
-            place.order.is_plain && lane.places.front().is_some_and(|p| p.number == place.number);
-        let passed = self.limits().lanes[tenant].passed[band];
-        if let (Some(urgent), true) = (urgent, exact && !in_front && passed < PASSES_MAX) {
+        let limited = &self.limits().lanes[tenant];
+        let exact = self.limits().skew_ns == 0 && !limited.was_too_wide;
+        let urgent = visible(lane).filter(may_go).find(|other| other.order.band < band);
+        let passed = limited.passed[band];
+        if let (Some(urgent), true) = (urgent, exact && passed < PASSES_MAX) {
             let text = format!("{place:?} went before {urgent:?}, passed over {passed} times");
             return breach(Kind::Order, text);
         }
