@@ -38,12 +38,12 @@ pub(crate) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// Logs go to `logs`. A model may take 60 s, or `FAIRLANE_LOOM_SECONDS`; as many run at once as
+    /// Logs go to `logs`. A model may take 120 s, or `FAIRLANE_LOOM_SECONDS`; as many run at once as
     /// the machine has cores, or `FAIRLANE_LOOM_JOBS`.
     pub(crate) fn new(binary: &'a Binary, logs: PathBuf) -> Result<Runner<'a>, String> {
         fs::create_dir_all(&logs).map_err(|e| format!("{}: {e}", logs.display()))?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let time_max = Duration::from_secs(number("FAIRLANE_LOOM_SECONDS", 60)?);
+        let time_max = Duration::from_secs(number("FAIRLANE_LOOM_SECONDS", 120)?);
         let at_once = number("FAIRLANE_LOOM_JOBS", cores as u64)?.max(1) as usize;
         Ok(Runner { binary, logs, time_max, at_once })
     }
