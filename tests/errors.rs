@@ -1,7 +1,7 @@
 //! Every refusal that the public surface can give: its reason, its words, and the job given back.
 
 use fairlane::{
-    Clock, Cost, Engine, Job, KindCost, ManualClock, Nanos, Policy, PolicyBuilder, Reason,
+    Cap, Clock, Cost, Engine, Job, KindCost, ManualClock, Nanos, Policy, PolicyBuilder, Reason,
     SetPolicyError, StartError, Tenant, Weight, WorkerError,
 };
 use std::sync::mpsc;
@@ -263,6 +263,51 @@ fn a_tier_with_tenants_cannot_go() {
     assert_eq!(error.to_string(), "tier \"growth\" has tenants and cannot be removed");
     engine.set_policy(without("scale").unwrap()).expect("nobody is in it");
     assert!(engine.tenant("late", "scale").is_err());
+}
+
+/// Tiers of which all have a `tier_concurrency` of 1, with names of their own in each `round`.
+fn narrow_tiers(round: u32, tiers: u32) -> Policy {
+    let name = |tier| format!("r{round}-{tier}");
+    let with = |policy: PolicyBuilder, tier| {
+        policy.tier(&name(tier), Weight::ONE).tier_concurrency(&name(tier), Cap::Grants(1))
+    };
+    policy(|policy| (0..tiers).fold(policy, with).default_tier(&name(0)))
+}
+
+// A limit that cannot be counted is refused: it must not be taken for none.
+#[test]
+fn a_tier_that_cannot_be_counted_is_refused_with_its_policy() {
+    let engine = passive(narrow_tiers(0, 60));
+    for round in 1..8 {
+        engine.set_policy(narrow_tiers(round, 60)).expect("480 names so far");
+    }
+    let before = engine.policy();
+    let error = engine.set_policy(narrow_tiers(8, 32)).unwrap_err();
+    let tier = "r8-31".to_owned();
+    assert_eq!(error, SetPolicyError::TooManyTiers { tier, most: 511 });
+    assert_eq!(
+        error.to_string(),
+        "tier \"r8-31\" cannot have a tier_concurrency: \
+         the engine has known 511 tiers before it, those that are gone included"
+    );
+    assert_eq!(engine.policy(), before, "the old one stays, whole");
+    assert!(engine.tenant("acme", "r8-0").is_err(), "and brings no names along");
+    engine.set_policy(narrow_tiers(8, 31)).expect("one tier less has a number");
+    let tenants = ["a", "b"].map(|name| engine.tenant(name, "r8-30").unwrap());
+    for to in tenants.into_iter().cycle().take(6) {
+        let _ = engine.submit(to, job()).unwrap();
+    }
+    let held: Vec<_> = engine.worker().unwrap().next_batch(8).collect();
+    assert_eq!(held.len(), 1, "the last number counts");
+    engine.set_policy(narrow_tiers(0, 60)).expect_err("r8-30 has tenants");
+    let two = |p: PolicyBuilder| {
+        p.tier("r8-30", Weight::ONE).tier("late", Weight::ONE).default_tier("late")
+    };
+    let without = policy(two);
+    engine.set_policy(without.clone()).expect("what is not counted needs no number");
+    let with = |cap| policy(|policy| two(policy).tier_concurrency("late", cap));
+    assert!(engine.set_policy(with(Cap::Grants(0))).is_err(), "nor can a pause be");
+    assert_eq!(engine.policy(), without);
 }
 
 // A tier whose only tenant has been given up is free to go.

@@ -47,6 +47,8 @@ pub(crate) enum PlanError {
     Fixed(&'static str, u64, u64),
     /// The tier is gone but has tenants.
     TierInUse(String),
+    /// The tier's grants cannot be counted: the engine has known too many tiers before it.
+    TooManyTiers(String),
 }
 
 impl Plan {
@@ -79,10 +81,28 @@ impl Plan {
                 return Err(PlanError::TierInUse(name.clone()));
             }
         }
+        if let Some(name) = self.uncountable(new) {
+            return Err(PlanError::TooManyTiers(name));
+        }
         let mut plan = self.clone();
         plan.policy = policy;
         plan.renumber();
         Ok(plan)
+    }
+
+    /// A tier of `policy` whose grants are limited together and whose number would be too high to count
+    /// them by: names keep their numbers, and a grant has room for so many.
+    fn uncountable(&self, policy: &Policy) -> Option<String> {
+        let mut next = self.tiers.len();
+        for tier in policy.tiers() {
+            let known = self.tiers.iter().position(|name| name == tier.name());
+            let number = known.unwrap_or(next);
+            next += usize::from(known.is_none());
+            if number >= TIERS_MAX && tier.tier_concurrency().is_some() {
+                return Some(tier.name().to_owned());
+            }
+        }
+        None
     }
 
     /// Gives new names numbers and recomputes every profile from the policy.
@@ -129,7 +149,8 @@ impl Plan {
 
     fn rules_for(&self, tier: u32, quota: &Quota) -> Rules {
         let capacity = self.policy.concurrency();
-        let counts_tier = quota.tier_concurrency.is_some() && (tier as usize) < TIERS_MAX;
+        let counts_tier = quota.tier_concurrency.is_some();
+        debug_assert!(!counts_tier || (tier as usize) < TIERS_MAX, "refused by Plan::next");
         Rules {
             rate: quota.rate,
             cap: quota.concurrency.and_then(|cap| cap.grants(capacity)),

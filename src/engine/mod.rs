@@ -28,6 +28,7 @@ pub use worker::{Worker, WorkerError};
 
 pub use crate::dispatch::Expired;
 use crate::dispatch::{Lanes, PlanError};
+use crate::gate::TIERS_MAX;
 use crate::policy::Policy;
 use crate::sync::Mutex;
 use crate::sync::thread::JoinHandle;
@@ -81,6 +82,14 @@ pub enum SetPolicyError {
         /// The tier's name.
         tier: String,
     },
+    /// The tier has a `tier_concurrency`, and the engine has known too many tiers to count its grants.
+    /// Names of tiers that are gone count too: reuse them, or restart.
+    TooManyTiers {
+        /// The tier's name.
+        tier: String,
+        /// Most tiers over an engine's life whose grants can be counted.
+        most: usize,
+    },
 }
 
 impl fmt::Display for SetPolicyError {
@@ -92,6 +101,11 @@ impl fmt::Display for SetPolicyError {
             SetPolicyError::TierInUse { tier } => {
                 write!(f, "tier \"{tier}\" has tenants and cannot be removed")
             }
+            SetPolicyError::TooManyTiers { tier, most } => write!(
+                f,
+                "tier \"{tier}\" cannot have a tier_concurrency: \
+                 the engine has known {most} tiers before it, those that are gone included"
+            ),
         }
     }
 }
@@ -105,6 +119,7 @@ impl From<PlanError> for SetPolicyError {
                 SetPolicyError::Fixed { key, running, refused }
             }
             PlanError::TierInUse(tier) => SetPolicyError::TierInUse { tier },
+            PlanError::TooManyTiers(tier) => SetPolicyError::TooManyTiers { tier, most: TIERS_MAX },
         }
     }
 }
