@@ -12,6 +12,7 @@ use crate::park::{Alarm, Crowd, Sleepers};
 use crate::policy::Policy;
 use crate::ring::{BLOCKS_MAX, Pool};
 use crate::rotation::Rotation;
+use crate::route::ClassId;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Chunks, IS_MODEL, Mutex, Published, full_fence, ord};
 use crate::tenant::{Beside, Row, Table, Tenant};
@@ -245,9 +246,14 @@ impl<T> Lanes<T> {
         self.routes.rotation(self.table.row(lane).class())
     }
 
-    /// Whether no live worker can run a lane's jobs.
-    pub(crate) fn lacks_worker(&self, lane: u32) -> bool {
-        self.routes.lacks_worker(self.class_of(lane))
+    /// Since when no live worker can run the jobs that wait in a lane; `None` while one can.
+    pub(crate) fn lacks_worker_since(&self, lane: u32) -> Option<Nanos> {
+        let class = self.class_of(lane);
+        if class == ClassId::ANY.index() {
+            return None;
+        }
+        let since = self.routes.lacks_worker_since(class)?;
+        Some(since.max(self.gate.entry(lane).filled_at()))
     }
 
     /// The class of a lane's jobs.
@@ -332,7 +338,8 @@ impl<T> Lanes<T> {
 
     /// Gives a vacant lane back. What it has counted stays in the engine's totals.
     pub(crate) fn give_back(&self, branch: Branch) {
-        self.routes.detach(branch, self.table.row(branch.lane).take_counts());
+        let counts = self.table.row(branch.lane).take_counts();
+        self.routes.detach(branch, counts, self.clock.now());
     }
 
     /// Whether a lane holds no job and nobody serves it.

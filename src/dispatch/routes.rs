@@ -6,7 +6,7 @@ use crate::route::{CLASSES_MAX, ClassId, Classes};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Chunks, Mutex};
 use crate::tenant::{EXTRA_PER_TENANT, Table};
-use crate::units::Capabilities;
+use crate::units::{Capabilities, Nanos};
 
 /// Most distinct requirements over an engine's life.
 const SETS_MAX: usize = 4_096;
@@ -31,6 +31,8 @@ struct Inner {
     /// Sets of capabilities that have been asked for; their index is what jobs carry.
     sets: Vec<Capabilities>,
     classes: Classes,
+    /// Since when no live worker can run a class, by number; told only while that is so.
+    lacking_since: [Nanos; CLASSES_MAX],
     /// By seat; `None` where nobody sits.
     workers: Vec<Option<Capabilities>>,
     /// Extra lanes that belong to nobody.
@@ -56,6 +58,7 @@ impl Routes {
         let inner = Inner {
             sets: vec![Capabilities::default()],
             classes: Classes::new(),
+            lacking_since: [Nanos::ZERO; CLASSES_MAX],
             workers: vec![None; seats],
             free: Vec::new(),
             past: (0, 0),
@@ -73,11 +76,13 @@ impl Routes {
         look(&mut self.inner.lock().expect("no code panics under the lock of the routes"))
     }
 
-    /// The same with a change that workers are to see. Whoever acquires anything that is done after it
-    /// sees the new version.
-    fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+    /// The same with a change at `now` that workers are to see. Whoever acquires anything that is done
+    /// after it sees the new version.
+    fn change<R>(&self, now: Nanos, change: impl FnOnce(&mut Inner) -> R) -> R {
         self.look(|inner| {
+            let before = inner.classes.without_worker();
             let result = change(inner);
+            inner.note_lacking(before, now);
             self.version.fetch_add(1, Relaxed);
             result
         })
@@ -104,16 +109,16 @@ impl Routes {
     }
 
     /// Adds a worker.
-    pub(crate) fn join(&self, seat: usize, worker: Capabilities) {
-        self.change(|inner| {
+    pub(crate) fn join(&self, seat: usize, worker: Capabilities, now: Nanos) {
+        self.change(now, |inner| {
             inner.classes.join(&worker);
             inner.workers[seat] = Some(worker);
         });
     }
 
     /// Takes a worker out.
-    pub(crate) fn leave(&self, seat: usize) {
-        self.change(|inner| {
+    pub(crate) fn leave(&self, seat: usize, now: Nanos) {
+        self.change(now, |inner| {
             if let Some(worker) = inner.workers[seat].take() {
                 inner.classes.leave(&worker);
             }
@@ -146,8 +151,8 @@ impl Routes {
 
     /// Takes a lane for jobs that require what `set` stands for. `None` when there is no class or no
     /// lane left.
-    pub(crate) fn attach(&self, set: u32, table: &Table) -> Option<Branch> {
-        self.change(|inner| {
+    pub(crate) fn attach(&self, set: u32, table: &Table, now: Nanos) -> Option<Branch> {
+        self.change(now, |inner| {
             let needs = inner.sets.get(set as usize)?;
             let class = inner.classes.acquire(needs).ok()?;
             let Some(lane) = inner.free.pop().or_else(|| table.grow_extra()) else {
@@ -162,8 +167,8 @@ impl Routes {
     }
 
     /// Gives an idle lane back, and its class with its last lane.
-    pub(super) fn detach(&self, branch: Branch, counts: (u64, u64)) {
-        self.change(|inner| {
+    pub(super) fn detach(&self, branch: Branch, counts: (u64, u64), now: Nanos) {
+        self.change(now, |inner| {
             inner.past.0 += counts.0;
             inner.past.1 += counts.1;
             inner.classes.release(branch.class);
@@ -195,22 +200,26 @@ impl Routes {
         }
     }
 
-    /// Lanes that wait for a worker which can run their jobs.
-    pub(crate) fn unserved(&self) -> u64 {
-        let mut lanes = 0;
-        for class in (1..CLASSES_MAX).filter(|class| self.lacks_worker(*class)) {
-            self.rotation(class).for_each(|_| lanes += 1);
-        }
-        lanes
-    }
-
     /// Jobs dispatched by lanes that belong to nobody now, and their cost.
     pub(crate) fn past(&self) -> (u64, u64) {
         self.look(|inner| inner.past)
     }
 
-    /// Whether no live worker can run a class.
-    pub(crate) fn lacks_worker(&self, class: usize) -> bool {
-        class != 0 && self.look(|inner| inner.classes.without_worker() >> class & 1 == 1)
+    /// Since when no live worker can run a class; `None` while one can.
+    pub(crate) fn lacks_worker_since(&self, class: usize) -> Option<Nanos> {
+        self.look(|inner| {
+            let lacks = inner.classes.without_worker() >> class & 1 == 1;
+            lacks.then(|| inner.lacking_since[class])
+        })
+    }
+}
+
+impl Inner {
+    /// Notes for which classes there is no worker any more, which were not among those `before`.
+    fn note_lacking(&mut self, before: u64, now: Nanos) {
+        let lost = self.classes.without_worker() & !before;
+        let since = self.lacking_since.iter_mut().enumerate();
+        let lost = since.filter(|(class, _)| lost >> class & 1 == 1);
+        lost.for_each(|(_, since)| *since = now);
     }
 }

@@ -4,7 +4,7 @@ use super::Engine;
 use super::shared::Shared;
 use crate::dispatch::Plan;
 use crate::error::Reason;
-use crate::gate::{BudgetPart, Denial, Gate, Rules, Until, foresee};
+use crate::gate::{BudgetPart, Denial, Entry, Gate, Rules, Scope, Until, foresee};
 use crate::limit::{Rate, Shape, Unit};
 use crate::tenant::{Row, Tenant};
 use crate::units::Nanos;
@@ -46,12 +46,16 @@ pub struct BranchStanding {
 pub enum Standing {
     /// No job waits. A wait beside it is what a job of cost 1 would wait for now.
     Idle(Option<Wait>),
-    /// The lane is in the rotation and takes its turns.
+    /// The lane is in the rotation and takes its turns, and no limit would refuse a job of cost 1 now.
+    ///
+    /// What only a visit can know is not foreseen: until a worker has looked at the lane, which one that is
+    /// not busy does at once, it is ready also when its next job costs more than a limit lets go, draws on
+    /// a budget of its own that is used up, or is not due yet.
     Ready {
         /// Rounds until the turn of the job queued last, if all cost what jobs have cost so far.
         rounds_ahead: u32,
     },
-    /// The lane is parked.
+    /// The lane is parked, waits outside the rotation, or its next job would be refused now.
     Waiting(Wait),
 }
 
@@ -62,7 +66,9 @@ pub enum Standing {
 pub struct Wait {
     /// The reason's code.
     pub reason: Reason,
-    /// Since when, on the engine's clock, without a grant in between.
+    /// Since when, on the engine's clock, without a grant in between: since a visit found so; for
+    /// `no_capable_worker`, since the jobs came or the last capable worker left. The moment of the
+    /// question where no visit has found so yet.
     pub since: Nanos,
     /// The moment that ends the wait, on the engine's clock, where it is known: another may be ahead
     /// then, and the lane takes its turn. `None` for what ends with a grant or a change of policy.
@@ -109,10 +115,11 @@ impl<T: Send + 'static> Shared<T> {
         let plan = self.lanes.plan.load();
         let rules = plan.rules.get(row.profile() as usize)?;
         let running = || self.lanes.gate.entry(tenant.slot()).running();
-        let (depth, standing) = self.standing(tenant.slot(), tenant, rules, &plan);
+        let terms = Terms { tenant, rules, plan: &plan };
+        let (depth, standing) = self.standing(tenant.slot(), &terms);
         let branches =
             self.lanes.known_branches(tenant.slot()).into_iter().flatten().map(|branch| {
-                let (depth, standing) = self.standing(branch.lane, tenant, rules, &plan);
+                let (depth, standing) = self.standing(branch.lane, &terms);
                 let needs = self.lanes.routes.needs(branch.set);
                 let requires = needs.map_or_else(String::new, |needs| needs.to_string());
                 BranchStanding { requires, depth, standing }
@@ -122,54 +129,68 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// How many jobs wait in a lane, and what it is doing.
-    fn standing(&self, lane: u32, tenant: Tenant, rules: &Rules, plan: &Plan) -> (u32, Standing) {
+    fn standing(&self, lane: u32, terms: &Terms<'_>) -> (u32, Standing) {
         let row = self.lanes.table.row(lane);
         let depth = row.progress().1;
-        let standing = match self.lanes.gate.place(lane) {
-            Some(place) => Standing::Waiting(self.wait(&place.denial, place.since, rules)),
-            None if depth > 0 && self.lanes.lacks_worker(lane) => {
-                Standing::Waiting(self.no_worker(rules))
-            }
-            None if depth > 0 && row.idle_word().is_some() => {
-                Standing::Waiting(self.not_due(lane, rules))
-            }
-            None if depth == 0 => Standing::Idle(self.foresee(tenant, rules)),
-            None => Standing::Ready { rounds_ahead: self.rounds(depth, row, plan) },
+        let standing = match self.hold(lane, depth) {
+            Some(hold) => Standing::Waiting(self.wait(&hold.denial, hold.since, terms)),
+            None if depth == 0 => Standing::Idle(self.foresee(terms)),
+            None => match self.foresee_turn(lane, terms) {
+                Some(wait) => Standing::Waiting(wait),
+                None => Standing::Ready { rounds_ahead: self.rounds(depth, row, terms.plan) },
+            },
         };
         (depth, standing)
     }
 
-    fn no_worker(&self, rules: &Rules) -> Wait {
-        let (reason, until) = (Reason::NoCapableWorker, Until::Change);
-        let denial = Denial { reason, until, used: (0, 0), budget: None };
-        self.wait(&denial, self.clock.now(), rules)
+    /// What keeps a lane with `depth` jobs from taking turns, as far as it is known before its next visit: the
+    /// first in the order of the rules. `None` when it has no job, or takes its turns.
+    pub(super) fn hold(&self, lane: u32, depth: u32) -> Option<Hold> {
+        let (gate, has_jobs) = (&self.lanes.gate, depth > 0);
+        let place = gate.place(lane);
+        let parked = place.map(|place| place.denial.reason);
+        let lacking = has_jobs.then(|| self.lanes.lacks_worker_since(lane)).flatten();
+        if let Some(since) = lacking {
+            let denial = unlimited(Reason::NoCapableWorker, Until::Change);
+            return Some(Hold { denial, since, parked });
+        }
+        if let Some(place) = place {
+            return Some(Hold { denial: place.denial, since: place.since, parked });
+        }
+        let rests = has_jobs && self.lanes.table.row(lane).idle_word().is_some();
+        rests.then(|| {
+            let (since, until) = gate.entry(lane).rest(self.clock.now());
+            let not_due = |due| unlimited(Reason::NotDue, Until::Moment(due));
+            Hold { denial: until.map_or_else(|denial| denial, not_due), since, parked }
+        })
     }
 
-    fn not_due(&self, lane: u32, rules: &Rules) -> Wait {
-        let now = self.clock.now();
-        let (since, until) = self.lanes.gate.entry(lane).rest(now);
-        let not_due = |due| {
-            let until = Until::Moment(due);
-            Denial { reason: Reason::NotDue, until, used: (0, 0), budget: None }
-        };
-        self.wait(&until.map_or_else(|denial| denial, not_due), since, rules)
+    /// What the gate would say to a job of cost 1 if it were the lane's turn now.
+    fn foresee_turn(&self, lane: u32, terms: &Terms<'_>) -> Option<Wait> {
+        // What it has been handed is taken already, by the lane itself.
+        let is_handed = self.lanes.gate.known(lane).is_some_and(Entry::is_handed);
+        if is_handed { None } else { self.foresee(terms) }
     }
 
-    fn foresee(&self, tenant: Tenant, rules: &Rules) -> Option<Wait> {
+    /// What the gate would say to a job of cost 1 now.
+    fn foresee(&self, terms: &Terms<'_>) -> Option<Wait> {
+        let Terms { tenant, rules, .. } = *terms;
         if rules.is_none() {
             return None;
         }
-        let now = self.clock.now();
-        let denial = foresee(&self.lanes.gate, tenant.slot(), rules, 1, now).err()?;
-        Some(self.wait(&denial, now, rules))
+        let (gate, now) = (&self.lanes.gate, self.clock.now());
+        let denial = foresee(gate, tenant.slot(), rules, 1, now).err()?;
+        let known = gate.entry(tenant.slot()).waits_since(tenant.generation(), denial.reason);
+        Some(self.wait(&denial, known.unwrap_or(now), terms))
     }
 
-    fn wait(&self, denial: &Denial, since: Nanos, rules: &Rules) -> Wait {
+    fn wait(&self, denial: &Denial, since: Nanos, terms: &Terms<'_>) -> Wait {
         let eligible_at = denial.until.moment();
         let (used, limit) = denial.used;
         let (gate, now) = (&self.lanes.gate, self.clock.now());
         let named = denial.budget.and_then(|part| Named::of(part, gate, now));
-        let detail = Detail { denial, rate: rules.rate, named };
+        let tier = |number: u32| &*terms.plan.tiers[number as usize];
+        let detail = Detail { denial, rate: terms.rules.rate, named, tier: &tier };
         let text = detail.to_string();
         let (budget, dimension) = detail.named.map(|it| (it.budget, it.dimension)).unzip();
         let dimension = dimension.flatten();
@@ -183,6 +204,26 @@ impl<T: Send + 'static> Shared<T> {
         let job_cost = if jobs == 0 { 1.0 } else { cost as f64 / jobs as f64 };
         (f64::from(depth) * job_cost / quantum).ceil() as u32
     }
+}
+
+/// A tenant, and what holds for it.
+struct Terms<'a> {
+    tenant: Tenant,
+    rules: &'a Rules,
+    plan: &'a Plan,
+}
+
+/// What keeps a lane from taking turns.
+pub(super) struct Hold {
+    pub(super) denial: Denial,
+    since: Nanos,
+    /// What the lane is parked for, if it is: another rule may come before that.
+    pub(super) parked: Option<Reason>,
+}
+
+/// A denial that no limit is behind.
+fn unlimited(reason: Reason, until: Until) -> Denial {
+    Denial { reason, until, used: (0, 0), budget: None }
 }
 
 /// A budget's limit by name.
@@ -207,6 +248,8 @@ struct Detail<'a> {
     denial: &'a Denial,
     rate: Option<Rate>,
     named: Option<Named>,
+    /// A tier's name.
+    tier: &'a dyn Fn(u32) -> &'a str,
 }
 
 impl fmt::Display for Detail<'_> {
@@ -227,13 +270,27 @@ impl fmt::Display for Detail<'_> {
             Reason::EngineConcurrency => {
                 write!(f, "concurrency limit of the engine {used}/{limit} in flight")
             }
-            Reason::Paused => f.write_str("paused: a concurrency limit is 0"),
+            Reason::Paused => self.write_pause(f),
             Reason::TooWide => {
                 write!(f, "too wide: {used} is more than the rate's {limit} at once")
             }
             Reason::NoCapableWorker => f.write_str("no live worker has what the jobs require"),
             Reason::NotDue => f.write_str("no job is due"),
             other => f.write_str(other.code()),
+        }
+    }
+}
+
+impl Detail<'_> {
+    /// Whose limit is 0.
+    fn write_pause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.denial.until {
+            Until::Slot(Scope::Tenant(_)) => f.write_str("paused: the tenant's concurrency is 0"),
+            Until::Slot(Scope::Tier(number)) => {
+                write!(f, "paused: tier_concurrency of {} is 0", (self.tier)(number))
+            }
+            Until::Slot(Scope::Engine) => f.write_str("paused: the engine's concurrency is 0"),
+            _ => f.write_str("paused"),
         }
     }
 }

@@ -9,12 +9,28 @@ use crate::stats::{
     TierRow, WorkerRow,
 };
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::tenant::Interned;
 use std::collections::BTreeMap;
+
+/// How many lanes wait for each reason beyond those that are parked for it: lanes wait outside the lot
+/// too, and a rule may come before the one that a lane is parked for.
+type Moved = [i64; Reason::ALL.len()];
+
+/// Sums over a tenant's lanes.
+#[derive(Default)]
+struct LaneSums {
+    dispatched: u64,
+    depth: u32,
+    served_cost: u64,
+    expired: u64,
+    /// What the first of them that waits waits for.
+    waits_for: Option<Reason>,
+}
 
 impl<T: Send + 'static> Shared<T> {
     pub(super) fn snapshot(&self) -> Snapshot {
         let plan = self.lanes.plan.load();
-        let tenant_rows = self.tenant_rows(&plan);
+        let (tenant_rows, moved) = self.tenant_rows(&plan);
         let retired = self.lanes.table.retired();
         let sum = |of: fn(&TenantRow) -> u64| tenant_rows.iter().map(of).sum::<u64>();
         let past = self.lanes.routes.past();
@@ -37,7 +53,7 @@ impl<T: Send + 'static> Shared<T> {
             queue_reserved: blocks * u64::from(self.lanes.pool.mask() + 1),
             queue_max: self.lanes.pool.slots_max(),
             timed_every: self.lanes.cadence.stamped_every(),
-            limits: self.limits_row(&plan),
+            limits: self.limits_row(&plan, &moved),
             budgets: self.budget_rows(),
             tiers: self.tier_rows(&plan),
             workers: self.worker_rows(),
@@ -45,10 +61,12 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    fn limits_row(&self, plan: &Plan) -> LimitsRow {
+    fn limits_row(&self, plan: &Plan, moved: &Moved) -> LimitsRow {
         let census = self.lanes.gate.census();
         let mut waiting = census.parked;
-        waiting[Reason::NoCapableWorker.index()] += self.lanes.routes.unserved();
+        for (lanes, moved) in waiting.iter_mut().zip(moved) {
+            *lanes = lanes.saturating_add_signed(*moved);
+        }
         LimitsRow {
             concurrency: plan.policy.concurrency(),
             in_flight: self.lanes.gate.used(Scope::Engine),
@@ -69,47 +87,56 @@ impl<T: Send + 'static> Shared<T> {
         by_reason(std::array::from_fn(|at| self.refused[at].load(Relaxed)))
     }
 
-    fn tenant_rows(&self, plan: &Plan) -> Vec<TenantRow> {
+    fn tenant_rows(&self, plan: &Plan) -> (Vec<TenantRow>, Moved) {
         let mut rows = Vec::with_capacity(self.lanes.table.used() as usize);
+        let mut moved = [0; Reason::ALL.len()];
         self.lanes.table.for_each_name(|name, tenant| {
             let row = self.lanes.table.row(tenant.slot);
             let Some(profile) = plan.profiles.get(row.profile() as usize) else { return };
-            let (mut dispatched, mut depth) = row.progress();
-            let mut served_cost = row.served().1;
-            let mut expired = self
-                .lanes
-                .gate
-                .known(tenant.slot)
-                .map_or(0, |entry| entry.expired(tenant.generation));
-            for branch in self.lanes.known_branches(tenant.slot).into_iter().flatten() {
-                let row = self.lanes.table.row(branch.lane);
-                let (more, waiting) = row.progress();
-                dispatched += more;
-                depth += waiting;
-                served_cost += row.served().1;
-                expired += self.lanes.gate.entry(branch.lane).expired(tenant.generation);
-            }
+            let sums = self.lane_sums(tenant, &mut moved);
             let tenant_row = TenantRow {
                 tenant: name.to_owned(),
                 tier: plan.tiers[profile.tier as usize].clone(),
                 weight: profile.weight,
-                accepted: dispatched + u64::from(depth),
-                dispatched,
-                served_cost,
-                expired,
-                depth,
+                accepted: sums.dispatched + u64::from(sums.depth),
+                dispatched: sums.dispatched,
+                served_cost: sums.served_cost,
+                expired: sums.expired,
+                depth: sums.depth,
                 queue_max: profile.bound,
                 refused: row.refused.load(Relaxed),
                 refused_cost: row.refused_cost.load(Relaxed),
                 in_flight: plan.rules[row.profile() as usize]
                     .counts()
                     .then(|| self.lanes.gate.entry(tenant.slot).running()),
-                waits_for: self.lanes.gate.place(tenant.slot).map(|place| place.denial.reason),
+                waits_for: sums.waits_for,
             };
             rows.push((tenant.slot, tenant_row));
         });
         rows.sort_unstable_by_key(|(slot, _)| *slot);
-        rows.into_iter().map(|(_, row)| row).collect()
+        (rows.into_iter().map(|(_, row)| row).collect(), moved)
+    }
+
+    /// What a tenant's lanes come to together.
+    fn lane_sums(&self, tenant: Interned, moved: &mut Moved) -> LaneSums {
+        let branches = self.lanes.known_branches(tenant.slot);
+        let branches = branches.iter().flatten().map(|branch| branch.lane);
+        let mut sums = LaneSums::default();
+        for lane in std::iter::once(tenant.slot).chain(branches) {
+            let row = self.lanes.table.row(lane);
+            let (dispatched, depth) = row.progress();
+            sums.dispatched += dispatched;
+            sums.depth += depth;
+            sums.served_cost += row.served().1;
+            let entry = self.lanes.gate.known(lane);
+            sums.expired += entry.map_or(0, |entry| entry.expired(tenant.generation));
+            if let Some(hold) = self.hold(lane, depth) {
+                sums.waits_for.get_or_insert(hold.denial.reason);
+                moved[hold.denial.reason.index()] += 1;
+                hold.parked.into_iter().for_each(|parked| moved[parked.index()] -= 1);
+            }
+        }
+        sums
     }
 
     fn tier_rows(&self, plan: &Plan) -> Vec<TierRow> {

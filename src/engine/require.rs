@@ -90,11 +90,14 @@ impl<T: Send + 'static> Shared<T> {
         let lanes = &*self.lanes;
         let set = job.as_ref().map_or(0, |job| job.order.set);
         let (lane, accepted, activates) = lanes.branches(tenant.slot(), |branches| {
-            let (at, lane) = branch_for(lanes, branches, tenant, set)?;
+            let (at, lane) = branch_for(lanes, branches, (tenant, now), set)?;
             let row = lanes.table.row(lane);
             let ticket = row.tail.reserve(&lanes.pool, own_door(row)).map_err(NoPlace::Reserve)?;
             let place = ticket.position() | (at as u32 + 1) << BRANCH_SHIFT;
             let activates = ticket.activates;
+            if row.drained.head_seen.load(Relaxed) == ticket.position() {
+                lanes.gate.entry(lane).fill(now);
+            }
             if let Some(extra) = extra.take() {
                 order.extra = lanes.gate.budgets.keep(extra);
             }
@@ -114,7 +117,7 @@ impl<T: Send + 'static> Shared<T> {
 fn branch_for<T>(
     lanes: &Lanes<T>,
     branches: &mut Branches,
-    tenant: Tenant,
+    (tenant, now): (Tenant, Nanos),
     set: u32,
 ) -> Result<(usize, u32), NoPlace> {
     check(lanes, tenant)?;
@@ -128,7 +131,7 @@ fn branch_for<T>(
     if let Some(branch) = branches[at].take() {
         lanes.give_back(branch);
     }
-    let branch = lanes.routes.attach(set, &lanes.table).ok_or(NoPlace::TooManyClasses)?;
+    let branch = lanes.routes.attach(set, &lanes.table, now).ok_or(NoPlace::TooManyClasses)?;
     let row = lanes.table.row(branch.lane);
     row.adopt(tenant.slot(), branch.class.index());
     row.drained.begin_tenant(tenant.generation());

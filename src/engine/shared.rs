@@ -177,7 +177,7 @@ impl<T: Send + 'static> Shared<T> {
 
     /// The same for a worker that can run what needs `capabilities`.
     pub(super) fn sit_down_with(&self, index: usize, capabilities: Capabilities) -> Seat {
-        self.lanes.routes.join(index, capabilities);
+        self.lanes.routes.join(index, capabilities, self.clock.now());
         self.sit_down(index)
     }
 

@@ -22,6 +22,9 @@ pub(crate) struct Entry {
     alarm: AtomicU64,
     /// When the first of its jobs is due that is not. Written by the lane's drainer.
     due: AtomicU64,
+    /// When the first of the jobs came that wait in the lane, of a lane that is not a tenant's first. Written
+    /// by submitters, under the lock of the tenant's lanes.
+    filled_at: AtomicU64,
     /// Jobs of the tenant that expired. Written by the lane's drainer.
     expired: AtomicU64,
     /// Whose quotas these are: the handle's generation. Written by the lane's drainer.
@@ -64,6 +67,7 @@ impl Entry {
             handed: AtomicU64::new(0),
             alarm: AtomicU64::new(u64::MAX),
             due: AtomicU64::new(u64::MAX),
+            filled_at: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             generation: AtomicU32::new(0),
             min: AtomicU32::new(0),
@@ -165,6 +169,29 @@ impl Entry {
         let (since, barred) = self.open(|state| (state.waiting.map(|it| it.1), state.barred));
         let until = barred.map_or_else(|| Ok(Nanos(self.due.load(Relaxed))), Err);
         (since.unwrap_or(now), until)
+    }
+
+    /// Since when the tenant with the handle of `generation` has waited for `reason`, without a grant in
+    /// between; `None` when no visit has found that yet.
+    pub(crate) fn waits_since(&self, generation: u16, reason: Reason) -> Option<Nanos> {
+        let is_its = self.generation.load(Relaxed) == u32::from(generation);
+        let waiting = self.open(|state| state.waiting).filter(|_| is_its)?;
+        (waiting.0 == reason).then_some(waiting.1)
+    }
+
+    /// Whether the lane has been handed what its next job was refused for, and is on its way to it.
+    pub(crate) fn is_handed(&self) -> bool {
+        self.handed.load(Relaxed) != 0
+    }
+
+    /// Notes that the first job came at `now` to a lane without any. Under the lock of the tenant's lanes.
+    pub(crate) fn fill(&self, now: Nanos) {
+        self.filled_at.store(now.0, Relaxed);
+    }
+
+    /// When the first of the jobs came that wait in a lane which is not a tenant's first.
+    pub(crate) fn filled_at(&self) -> Nanos {
+        Nanos(self.filled_at.load(Relaxed))
     }
 
     /// Counts jobs that expired. Only the lane's drainer may call this.

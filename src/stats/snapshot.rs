@@ -63,7 +63,8 @@ pub struct LimitsRow {
     pub concurrency: Option<u32>,
     /// Grants in flight that count towards it.
     pub in_flight: u32,
-    /// Lanes parked now, by what they wait for.
+    /// Lanes that wait now, by the first reason in the order of the rules; those without a capable worker
+    /// or a due job included, which are not parked.
     pub waiting: BTreeMap<Reason, u64>,
     /// Times a lane was parked since the start, by what it waited for.
     pub parked: BTreeMap<Reason, u64>,
@@ -187,7 +188,7 @@ pub struct TenantRow {
     pub refused_cost: u64,
     /// Grants in flight, when the tenant has limits: they are counted only then.
     pub in_flight: Option<u32>,
-    /// What the tenant's lane is parked for, if it is.
+    /// What the tenant's lane waits for, if it does; of its several lanes, the first that waits.
     pub waits_for: Option<Reason>,
 }
 

@@ -112,14 +112,16 @@ fn every_reason_for_which_a_policy_parks_ends_with_a_wider_policy() {
 // 0 is paused wherever it stands, says so, and is never read as unlimited.
 #[test]
 fn a_0_pauses_wherever_it_stands() {
-    let nobody: [fn(PolicyBuilder) -> PolicyBuilder; 5] = [
-        |p| p.concurrency(0),
-        |p| p.tier_concurrency("starter", Cap::Grants(0)),
-        |p| p.tier_limits("starter", at_most(0)),
-        |p| p.tenant_limits("acme", at_most(0)),
-        |p| p.tier_limits("starter", Limits::default().concurrency(Cap::Percent(0))),
+    type Pause = (fn(PolicyBuilder) -> PolicyBuilder, &'static str);
+    let tenants = "the tenant's concurrency";
+    let nobody: [Pause; 5] = [
+        (|p| p.concurrency(0), "the engine's concurrency"),
+        (|p| p.tier_concurrency("starter", Cap::Grants(0)), "tier_concurrency of starter"),
+        (|p| p.tier_limits("starter", at_most(0)), tenants),
+        (|p| p.tenant_limits("acme", at_most(0)), tenants),
+        (|p| p.tier_limits("starter", Limits::default().concurrency(Cap::Percent(0))), tenants),
     ];
-    for change in nobody {
+    for (change, whose) in nobody {
         let mut rig = Rig::new(policy(|p| change(p.tier("starter", Weight::ONE))));
         let acme = rig.tenant("acme");
         rig.submit(acme, "job");
@@ -128,6 +130,7 @@ fn a_0_pauses_wherever_it_stands() {
         assert_eq!((waits.reason, waits.reason.block_reason()), {
             (Reason::Paused, Some("paused_by_policy"))
         });
+        assert_eq!(waits.detail, format!("paused: {whose} is 0"));
         assert_eq!(rig.engine.snapshot().limits.waiting.get(&Reason::Paused), Some(&1));
         rig.engine.set_policy(limited(Limits::default())).unwrap();
         assert_eq!(rig.serve(), ["job"]);

@@ -131,7 +131,7 @@ fn a_cap_of_0_pauses_and_says_so_and_a_raise_ends_it() {
     match rig.engine.explain(acme).unwrap().standing {
         Standing::Waiting(wait) => {
             assert_eq!(wait.reason, Reason::Paused);
-            assert_eq!(wait.detail, "paused: a concurrency limit is 0");
+            assert_eq!(wait.detail, "paused: the tenant's concurrency is 0");
         }
         other => panic!("{other:?}"),
     }

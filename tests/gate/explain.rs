@@ -1,7 +1,10 @@
 //! `explain` says what the gate does next.
 
-use crate::rig::{Rig, SECOND, limited};
-use fairlane::{Cap, Job, Limits, Nanos, Rate, Reason, Standing, Unit, Wait};
+use crate::rig::{Rig, SECOND, limited, policy};
+use fairlane::{
+    Cap, Capabilities, Job, Limits, Nanos, Policy, Rate, Reason, Requirement, Standing, Unit, Wait,
+    Weight,
+};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -9,6 +12,148 @@ fn wait(rig: &Rig, tenant: fairlane::Tenant) -> Wait {
     match rig.engine.explain(tenant).expect("a live handle").standing {
         Standing::Waiting(wait) => wait,
         other => panic!("{other:?}"),
+    }
+}
+
+/// What the tenant's only lane of jobs with a requirement waits for.
+fn branch_wait(rig: &Rig, tenant: fairlane::Tenant) -> Wait {
+    let branches = rig.engine.explain(tenant).expect("a live handle").branches;
+    match &branches[..] {
+        [branch] => match &branch.standing {
+            Standing::Waiting(wait) => wait.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn gpu() -> Capabilities {
+    "gpu".parse().unwrap()
+}
+
+/// A rig with one plain worker and a place for another.
+fn with_a_free_place(policy: Policy) -> (Rig, Requirement) {
+    let mut rig = Rig::new(policy);
+    rig.workers.pop();
+    let needs = rig.engine.requirement(&gpu()).unwrap();
+    (rig, needs)
+}
+
+/// The lanes that wait for `reason`, by the snapshot, and the one tenant's reason there.
+fn in_snapshot(rig: &Rig, reason: Reason) -> (u64, Option<Reason>) {
+    let snapshot = rig.engine.snapshot();
+    let lanes: u64 = snapshot.limits.waiting.values().sum();
+    let of_it = snapshot.limits.waiting.get(&reason).copied().unwrap_or(0);
+    assert_eq!(lanes, of_it, "no lane waits for anything else: {:?}", snapshot.limits.waiting);
+    (of_it, snapshot.tenant_rows[0].waits_for)
+}
+
+// since the jobs came, or since the last capable worker left.
+#[test]
+fn a_wait_for_a_worker_counts_from_its_beginning() {
+    let (mut rig, needs) = with_a_free_place(Policy::default());
+    let acme = rig.tenant("acme");
+    rig.at(SECOND);
+    rig.submit(acme, Job::new("one").requires(needs));
+    assert!(rig.serve().is_empty());
+    rig.at(5 * SECOND);
+    rig.submit(acme, Job::new("two").requires(needs));
+    rig.at(61 * SECOND);
+    let wait = branch_wait(&rig, acme);
+    assert_eq!((wait.reason, wait.since), (Reason::NoCapableWorker, Nanos(SECOND)));
+    assert_eq!(in_snapshot(&rig, Reason::NoCapableWorker), (1, Some(Reason::NoCapableWorker)));
+
+    let mut able = rig.engine.worker_with(gpu()).unwrap();
+    assert_eq!(able.next_batch(1).count(), 1);
+    assert_eq!(in_snapshot(&rig, Reason::NoCapableWorker), (0, None));
+    rig.at(70 * SECOND);
+    drop(able);
+    rig.at(80 * SECOND);
+    assert_eq!(branch_wait(&rig, acme).since, Nanos(70 * SECOND));
+    // A second worker that comes and goes begins another wait.
+    drop(rig.engine.worker_with(gpu()).unwrap());
+    assert_eq!(branch_wait(&rig, acme).since, Nanos(80 * SECOND));
+    let mut able = rig.engine.worker_with(gpu()).unwrap();
+    assert_eq!(able.next_batch(8).count(), 1);
+    drop(able);
+    rig.at(90 * SECOND);
+    rig.submit(acme, Job::new("three").requires(needs));
+    assert_eq!(branch_wait(&rig, acme).since, Nanos(90 * SECOND), "no job waited before");
+}
+
+// Requirement, due, deadline, budget, rate, concurrency: the requirement comes first.
+#[test]
+fn without_a_worker_that_can_run_it_a_parked_lane_waits_for_that() {
+    let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(60)).unwrap();
+    let (mut rig, needs) = with_a_free_place(limited(Limits::default().rate(rate)));
+    let acme = rig.tenant("acme");
+    let mut able = rig.engine.worker_with(gpu()).unwrap();
+    (0..3).for_each(|_| rig.submit(acme, Job::new("job").requires(needs)));
+    assert_eq!(able.next_batch(8).count(), 1);
+    assert_eq!(able.next_batch(8).count(), 0);
+    assert_eq!(branch_wait(&rig, acme).reason, Reason::Rate);
+    assert_eq!(in_snapshot(&rig, Reason::Rate), (1, Some(Reason::Rate)));
+    rig.at(SECOND);
+    drop(able);
+    let wait = branch_wait(&rig, acme);
+    assert_eq!((wait.reason, wait.eligible_at), (Reason::NoCapableWorker, None));
+    assert_eq!(wait.since, Nanos(SECOND));
+    assert_eq!(in_snapshot(&rig, Reason::NoCapableWorker), (1, Some(Reason::NoCapableWorker)));
+    let _able = rig.engine.worker_with(gpu()).unwrap();
+    assert_eq!(branch_wait(&rig, acme).reason, Reason::Rate);
+    assert_eq!(in_snapshot(&rig, Reason::Rate), (1, Some(Reason::Rate)));
+    rig.at(60 * SECOND);
+    assert!(rig.serve().is_empty(), "the plain worker cannot run it");
+}
+
+#[test]
+fn jobs_that_are_not_due_and_those_without_a_worker_are_in_the_snapshot() {
+    let (mut rig, needs) = with_a_free_place(Policy::default());
+    let acme = rig.tenant("acme");
+    rig.submit(acme, Job::new("later").not_before(Nanos(SECOND)));
+    assert!(rig.serve().is_empty());
+    assert_eq!(in_snapshot(&rig, Reason::NotDue), (1, Some(Reason::NotDue)));
+    rig.submit(acme, Job::new("gpu").requires(needs));
+    let snapshot = rig.engine.snapshot();
+    let waiting: Vec<_> = snapshot.limits.waiting.into_iter().collect();
+    assert_eq!(waiting, [(Reason::NoCapableWorker, 1), (Reason::NotDue, 1)]);
+    assert_eq!(snapshot.tenant_rows[0].waits_for, Some(Reason::NotDue), "the first lane's");
+    rig.at(SECOND);
+    assert_eq!(rig.serve(), ["later"]);
+    assert_eq!(in_snapshot(&rig, Reason::NoCapableWorker), (1, Some(Reason::NoCapableWorker)));
+}
+
+// What the gate would refuse is said before a worker has looked.
+#[test]
+fn between_a_submission_and_the_next_visit_the_limits_are_foreseen() {
+    let every = |cap| Limits::default().concurrency(cap);
+    let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(60)).unwrap();
+    let drawing = Limits::default().budgets(vec!["org".to_owned()]);
+    let tiers = |p: fairlane::PolicyBuilder| p.tier("starter", Weight::ONE);
+    let policies = [
+        (limited(every(Cap::Grants(1))), Reason::Concurrency),
+        (limited(Limits::default().rate(rate)), Reason::Rate),
+        (policy(|p| tiers(p).tier_concurrency("starter", Cap::Grants(1))), Reason::TierConcurrency),
+        (policy(|p| tiers(p).concurrency(1)), Reason::EngineConcurrency),
+        (
+            policy(|p| tiers(p).tier_limits("starter", drawing).budget_hard("org", "cost", 1)),
+            Reason::Budget,
+        ),
+    ];
+    for (policy, reason) in policies {
+        let mut rig = Rig::new(policy);
+        let acme = rig.tenant("acme");
+        rig.submit(acme, "first");
+        let ready = rig.engine.explain(acme).unwrap().standing;
+        assert_eq!(ready, Standing::Ready { rounds_ahead: 1 }, "{reason}: it may go");
+        let held = rig.look(1);
+        rig.at(SECOND);
+        rig.submit(acme, "second");
+        let foreseen = wait(&rig, acme);
+        assert_eq!((foreseen.reason, foreseen.since), (reason, Nanos(SECOND)));
+        assert!(rig.look(1).is_empty());
+        assert_eq!(wait(&rig, acme), foreseen, "{reason}: the visit finds the same");
+        drop(held);
     }
 }
 

@@ -396,7 +396,8 @@ impl Oracle {
     /// Whether a limit keeps the lane's next job from going.
     fn binds(&self, tenant: usize, reason: Reason) -> bool {
         let caps = self.caps(tenant);
-        let dearest = visible(&self.lanes[tenant]).map(|place| place.cost).max();
+        // A job that is being published counts: what is refused to a job of cost 1 is refused to all.
+        let dearest = self.lanes[tenant].places.iter().map(|place| place.cost).max();
         let Some(dearest) = dearest else { return false };
         match reason {
             Reason::Rate => {
