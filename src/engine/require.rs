@@ -3,6 +3,7 @@
 use super::Engine;
 use super::job::{Accepted, Job, Refused};
 use super::shared::Shared;
+use super::submit::Manner;
 use crate::dispatch::{Branch, Branches, Lanes};
 use crate::error::Reason;
 use crate::gate::Extra;
@@ -48,7 +49,7 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         tenant: Tenant,
         job: Job<T>,
-        cost: u32,
+        (cost, manner): (u32, Manner),
         (now, order): (Nanos, Order),
         mut extra: Option<Box<Extra>>,
     ) -> Result<Accepted, Refused<T>> {
@@ -73,7 +74,7 @@ impl<T: Send + 'static> Shared<T> {
                     NoPlace::Reserve(error) => self.why(error, row.bound.load(Relaxed)),
                 };
                 let job = job.expect("given back by the attempt");
-                Err(self.refuse(job, Some((row, cost)), reason, detail))
+                self.turn_away(tenant, job, (reason, detail), (cost, manner))
             }
         }
     }

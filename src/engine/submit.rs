@@ -17,10 +17,36 @@ use std::time::{Duration, Instant};
 /// Longest name of a tenant, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 
-/// A submission without room waits if its tenant's overload rule says so.
-const PATIENT: bool = true;
-/// It does not: the caller waits.
-const IMPATIENT: bool = false;
+/// What a submission does when there is no room for its job.
+#[derive(Clone, Copy)]
+pub(super) enum Manner {
+    /// It waits if its tenant's overload rule says so.
+    ByRule,
+    /// It is refused.
+    Once,
+    /// It is one of several tries of a job that expires at this moment at the latest. For want of room it
+    /// fails without being counted: it is not over yet.
+    Try(Nanos),
+}
+
+impl Manner {
+    /// When the job expires at the latest.
+    fn deadline(self) -> Nanos {
+        match self {
+            Manner::Try(deadline) => deadline,
+            Manner::ByRule | Manner::Once => Nanos::MAX,
+        }
+    }
+}
+
+/// For how long a submission waits for room.
+struct Patience {
+    end: Instant,
+    /// When its job expires.
+    deadline: Nanos,
+    /// Whether it ends because the job expires.
+    expires: bool,
+}
 
 /// Why a name got no handle.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,28 +98,32 @@ impl<T: Send + 'static> Engine<T> {
     /// submissions wait for room: then as [`submit_blocking`](Engine::submit_blocking).
     ///
     /// # Errors
-    /// [`Refused`] gives the job back with the reason; nothing of it stays behind.
+    /// [`Refused`] gives the job back with the reason; nothing of it stays behind. A submission counts one
+    /// refusal at most, and none when it is accepted after a wait.
     ///
     /// # Cost
     /// One read-modify-write when the tenant already has work waiting; a few more when it was
     /// idle and joins the rotation.
     #[inline]
     pub fn submit(&self, tenant: Tenant, job: impl Into<Job<T>>) -> Result<Accepted, Refused<T>> {
-        self.shared.submit(&self.lanes, tenant, job.into(), PATIENT)
+        self.shared.submit(&self.lanes, tenant, job.into(), Manner::ByRule)
     }
 
     /// Queues jobs in order, with one read-modify-write for up to 64 of them; stops at the first
-    /// that is refused.
+    /// that is refused. Never waits for room, whatever the tenant's overload rule says: what does not fit
+    /// comes back.
     pub fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
         self.shared.submit_batch(tenant, jobs)
     }
 
     /// Queues a job; when the tenant's queue or the engine is full, waits for room until
-    /// `deadline`. Blocks the thread: not for async code.
+    /// `deadline`, or until the job expires if that comes first: its deadline and its longest wait count
+    /// from now. Blocks the thread: not for async code.
     ///
     /// # Errors
-    /// As [`submit`](Engine::submit). A wait that ends at the deadline gives the last refusal; one
-    /// that a drain ends gives `draining`.
+    /// As [`submit`](Engine::submit). A wait that ends at `deadline` gives the last refusal; one that the
+    /// job's own deadline ends gives `deadline`, and one that a drain ends gives `draining`. However long it
+    /// waits, it counts as one refusal, and as none when it is accepted.
     pub fn submit_blocking(
         &self,
         tenant: Tenant,
@@ -158,11 +188,6 @@ impl<T: Send + 'static> Shared<T> {
         TenantError { reason, message }
     }
 
-    /// A submission by a caller that waits for room itself.
-    fn submit_now(&self, tenant: Tenant, job: Job<T>) -> Result<Accepted, Refused<T>> {
-        self.submit(&self.lanes, tenant, job, IMPATIENT)
-    }
-
     // Always inlined, so that the job of a caller who has just made it is never in memory.
     #[inline(always)]
     fn submit(
@@ -170,7 +195,7 @@ impl<T: Send + 'static> Shared<T> {
         lanes: &Lanes<T>,
         tenant: Tenant,
         job: Job<T>,
-        by_rule: bool,
+        manner: Manner,
     ) -> Result<Accepted, Refused<T>> {
         // Taken apart, so that a job on its way in is not built in memory.
         let Job { payload, cost: own, kind, order } = job;
@@ -184,12 +209,12 @@ impl<T: Send + 'static> Shared<T> {
         let row = lanes.table.row(tenant.slot());
         if order.any {
             let job = Job { payload, cost: own, kind, order };
-            return self.submit_in_order(lanes, tenant, job, (cost, by_rule));
+            return self.submit_in_order(lanes, tenant, job, (cost, manner));
         }
         let (careful, door) = (lanes.cadence.careful(), plain_door(tenant, row));
         let next = row.tail.reserve_next(&lanes.pool, door, row.tail.enter(), careful);
         let Some(ticket) = next else {
-            return self.submit_with_care(lanes, tenant, (payload, own, kind), (cost, by_rule));
+            return self.submit_with_care(lanes, tenant, (payload, own, kind), (cost, manner));
         };
         let place = ticket.position();
         ticket.publish(cost, Stamp::NONE, payload);
@@ -205,19 +230,19 @@ impl<T: Send + 'static> Shared<T> {
         lanes: &Lanes<T>,
         tenant: Tenant,
         parts: (T, u32, Option<Kind>),
-        (cost, by_rule): (u32, bool),
+        (cost, manner): (u32, Manner),
     ) -> Result<Accepted, Refused<T>> {
         // Made where it is needed: most of a job is about its order, which this one does not have.
         let whole = |(payload, cost, kind)| Job { payload, cost, kind, order: Wishes::NONE };
         let row = lanes.table.row(tenant.slot());
         let door = door(tenant, row);
         if row.plain_bound.load(Relaxed) != door.bound {
-            return self.submit_in_order(lanes, tenant, whole(parts), (cost, by_rule));
+            return self.submit_in_order(lanes, tenant, whole(parts), (cost, manner));
         }
         let stamp = self.stamp(lanes, row);
         let ticket = match row.tail.reserve(&lanes.pool, door) {
             Ok(ticket) => ticket,
-            Err(error) => return self.no_room(tenant, (whole(parts), error), (cost, by_rule)),
+            Err(error) => return self.no_room(tenant, (whole(parts), error), (cost, manner)),
         };
         let (place, activates) = (ticket.position(), ticket.activates);
         ticket.publish(cost, stamp, parts.0);
@@ -235,7 +260,7 @@ impl<T: Send + 'static> Shared<T> {
         lanes: &Lanes<T>,
         tenant: Tenant,
         job: Job<T>,
-        (cost, by_rule): (u32, bool),
+        (cost, manner): (u32, Manner),
     ) -> Result<Accepted, Refused<T>> {
         let row = lanes.table.row(tenant.slot());
         // Before limits that may be another tenant's by now.
@@ -250,6 +275,7 @@ impl<T: Send + 'static> Shared<T> {
         let now = self.clock.now();
         let max_wait = Nanos(row.max_wait.load(Relaxed));
         let mut order = job.order.order(now, max_wait, lanes.bands());
+        order.deadline = order.deadline.min(manner.deadline());
         if order.deadline <= now {
             return Err(self.refuse(job, Some((row, cost)), Reason::Deadline, (0, 0)));
         }
@@ -263,17 +289,11 @@ impl<T: Send + 'static> Shared<T> {
             if job.order.set_engine != lanes.number {
                 return Err(self.refuse(job, None, Reason::Invalid, (0, FOREIGN_KIND)));
             }
-            let done = self.submit_to_branch(tenant, job, cost, (now, order), extra);
-            return match done {
-                Err(refused) if by_rule && waits(refused.reason) => {
-                    self.overloaded(tenant, refused)
-                }
-                done => done,
-            };
+            return self.submit_to_branch(tenant, job, (cost, manner), (now, order), extra);
         }
         let ticket = match row.tail.reserve(&lanes.pool, door(tenant, row)) {
             Ok(ticket) => ticket,
-            Err(error) => return self.no_room(tenant, (job, error), (cost, by_rule)),
+            Err(error) => return self.no_room(tenant, (job, error), (cost, manner)),
         };
         if let Some(extra) = extra {
             order.extra = lanes.gate.budgets.keep(extra);
@@ -294,23 +314,39 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         tenant: Tenant,
         (job, error): (Job<T>, ReserveError),
-        (cost, by_rule): (u32, bool),
+        (cost, manner): (u32, Manner),
     ) -> Result<Accepted, Refused<T>> {
-        let row = self.lanes.table.row(tenant.slot());
-        let (reason, detail) = self.why(error, row.bound.load(Relaxed));
-        let refused = self.refuse(job, Some((row, cost)), reason, detail);
-        if by_rule && waits(reason) { self.overloaded(tenant, refused) } else { Err(refused) }
+        let why = self.why(error, self.lanes.table.row(tenant.slot()).bound.load(Relaxed));
+        self.turn_away(tenant, job, why, (cost, manner))
     }
 
-    /// What becomes of a job for which there is no room, by the tenant's overload rule.
+    /// What becomes of a job that has found no place in a lane of its tenant.
     #[cold]
-    fn overloaded(&self, tenant: Tenant, refused: Refused<T>) -> Result<Accepted, Refused<T>> {
-        let plan = self.lanes.plan.load();
-        let profile = self.lanes.table.row(tenant.slot()).profile();
-        match plan.rules.get(profile as usize).and_then(|rules| rules.overload) {
-            None => Err(refused),
-            Some(time) => self.submit_blocking(tenant, refused.into_job(), sync::now() + time),
+    pub(super) fn turn_away(
+        &self,
+        tenant: Tenant,
+        job: Job<T>,
+        (reason, detail): (Reason, (u64, u64)),
+        (cost, manner): (u32, Manner),
+    ) -> Result<Accepted, Refused<T>> {
+        let row = self.lanes.table.row(tenant.slot());
+        if waits(reason) {
+            let rule = match manner {
+                Manner::Try(_) => return Err(Refused::new(job, reason, detail)),
+                Manner::ByRule => self.overload_rule(row),
+                Manner::Once => None,
+            };
+            if let Some(time) = rule {
+                let refused = Refused::new(job, reason, detail);
+                return self.wait_for_room(tenant, refused, sync::now() + time);
+            }
         }
+        Err(self.refuse(job, Some((row, cost)), reason, detail))
+    }
+
+    /// For how long a submission to the tenant of `row` waits when there is no room.
+    fn overload_rule(&self, row: &Row) -> Option<Duration> {
+        self.lanes.plan.load().rules.get(row.profile() as usize)?.overload
     }
 
     /// Checks what needs no tenant state, and resolves the cost.
@@ -461,7 +497,7 @@ impl<T: Send + 'static> Shared<T> {
         jobs: &mut std::collections::VecDeque<Job<T>>,
     ) -> Result<usize, (Reason, usize)> {
         let job = jobs.pop_front().expect("the caller has seen one");
-        match self.submit_now(tenant, job) {
+        match self.submit(&self.lanes, tenant, job, Manner::Once) {
             Ok(_) => Ok(1),
             Err(refused) => {
                 let reason = refused.reason;
@@ -477,35 +513,66 @@ impl<T: Send + 'static> Shared<T> {
         job: Job<T>,
         deadline: Instant,
     ) -> Result<Accepted, Refused<T>> {
-        let mut refused = match self.submit_now(tenant, job) {
-            Err(refused) if waits(refused.reason) => refused,
-            done => return done,
+        match self.submit(&self.lanes, tenant, job, Manner::Try(Nanos::MAX)) {
+            Err(refused) if waits(refused.reason) => self.wait_for_room(tenant, refused, deadline),
+            done => done,
+        }
+    }
+
+    /// Tries again whenever there may be room, until `end` or until the job expires. Only the refusal that
+    /// ends it is counted.
+    fn wait_for_room(
+        &self,
+        tenant: Tenant,
+        mut refused: Refused<T>,
+        end: Instant,
+    ) -> Result<Accepted, Refused<T>> {
+        let patience = self.patience(tenant, &refused.job, end);
+        let again = |refused: Refused<T>| {
+            let manner = Manner::Try(patience.deadline);
+            match self.submit(&self.lanes, tenant, refused.into_job(), manner) {
+                Err(refused) if waits(refused.reason) => Err(refused),
+                done => Ok(done),
+            }
         };
         loop {
-            let left = deadline.saturating_duration_since(sync::now());
+            let left = patience.end.saturating_duration_since(sync::now());
             if left.is_zero() {
-                return Err(refused);
+                return Err(self.give_up(tenant, refused, patience.expires));
             }
-            let mut job = Some(refused.into_job());
+            let mut last = Some(refused);
             let done = self.lanes.crowd.wait(tenant.slot(), left, || {
-                match self.submit(&self.lanes, tenant, job.take().expect("offered once"), IMPATIENT)
-                {
-                    Err(again) if waits(again.reason) => {
-                        job = Some(again.into_job());
-                        None
-                    }
-                    done => Some(done),
-                }
+                let tried = again(last.take().expect("offered once"));
+                tried.map_err(|refused| last = Some(refused)).ok()
             });
             if let Some(done) = done {
                 return done;
             }
-            let job = job.expect("given back by the attempt");
-            refused = match self.submit_now(tenant, job) {
-                Err(refused) if waits(refused.reason) => refused,
-                done => return done,
+            refused = match again(last.expect("given back by the attempt")) {
+                Ok(done) => return done,
+                Err(refused) => refused,
             };
         }
+    }
+
+    /// For how long to wait for room for `job`: until `end`, or until it expires if that is earlier.
+    fn patience(&self, tenant: Tenant, job: &Job<T>, end: Instant) -> Patience {
+        let now = self.clock.now();
+        let max_wait = Nanos(self.lanes.table.row(tenant.slot()).max_wait.load(Relaxed));
+        let deadline = job.order.order(now, max_wait, self.lanes.bands()).deadline;
+        let expiry = sync::now().checked_add(deadline.since(now).as_duration());
+        match expiry.filter(|at| *at < end && deadline < Nanos::MAX) {
+            Some(at) => Patience { end: at, deadline, expires: true },
+            None => Patience { end, deadline, expires: false },
+        }
+    }
+
+    /// Counts the refusal that ends a wait for room.
+    fn give_up(&self, tenant: Tenant, refused: Refused<T>, expires: bool) -> Refused<T> {
+        let Refused { job, reason, detail } = refused;
+        let (reason, detail) = if expires { (Reason::Deadline, (0, 0)) } else { (reason, detail) };
+        let cost = self.check_job(tenant, &job).unwrap_or(job.cost);
+        self.refuse(job, Some((self.lanes.table.row(tenant.slot()), cost)), reason, detail)
     }
 
     fn position(&self, accepted: &Accepted) -> Option<u32> {

@@ -135,7 +135,7 @@ impl Limits {
         self
     }
 
-    /// Says what a submission does when the queue is full.
+    /// Says what a submission does when the queue is full; batches never wait.
     pub fn overload(mut self, overload: Overload) -> Limits {
         self.overload = Some(overload);
         self

@@ -1,7 +1,7 @@
 //! Limits on real threads: races for the last slot, and submitters that wait by the overload rule.
 
 use crate::rig::policy;
-use fairlane::{Engine, Job, Limits, Overload, Reason, Tenant, Weight};
+use fairlane::{Engine, Job, Limits, Nanos, Overload, Reason, Tenant, Weight};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -79,6 +79,13 @@ fn with_rule(rule: Overload) -> (Engine<u32>, Tenant) {
     (engine, tenant)
 }
 
+/// Refusals by reason, and the tenant's own with their cost.
+fn refusals(engine: &Engine<u32>) -> (Vec<(Reason, u64)>, u32, u64) {
+    let snapshot = engine.snapshot();
+    let row = &snapshot.tenant_rows[0];
+    (snapshot.refused.into_iter().collect(), row.refused, row.refused_cost)
+}
+
 // Overload rule: reject gives the job back at once, wait gives it back when the time is up.
 #[test]
 fn a_submission_to_a_full_queue_waits_as_long_as_the_rule_says() {
@@ -91,6 +98,7 @@ fn a_submission_to_a_full_queue_waits_as_long_as_the_rule_says() {
         assert!(took >= Duration::from_millis(time), "{rule:?}: {took:?}");
         assert!(took < Duration::from_millis(time + 500), "{rule:?}: {took:?}");
         assert_eq!((engine.snapshot().accepted, engine.snapshot().depth), (2, 2));
+        assert_eq!(refusals(&engine), (vec![(Reason::QueueFull, 1)], 1, 1), "{rule:?}");
     }
 }
 
@@ -113,10 +121,91 @@ fn a_submission_that_waits_by_the_rule_goes_on_when_there_is_room() {
             let waited = submitter.join().unwrap().expect("there is room");
             assert!(waited < Duration::from_secs(10), "{waited:?}");
         });
+        assert_eq!(refusals(&engine), (vec![], 0, 0), "what is accepted was not refused");
         let left: Vec<_> = (0..3)
             .flat_map(|_| worker.next_batch(8).map(|g| g.into_payload()).collect::<Vec<_>>())
             .collect();
         assert_eq!(left.iter().filter(|job| **job == 7).count(), 1);
         assert_eq!(engine.snapshot().dispatched, 3);
     }
+}
+
+// The same of a caller that waits itself, and of a job with a requirement, whose lane has its own bound.
+#[test]
+fn a_wait_for_room_counts_one_refusal_however_often_it_tries() {
+    let (engine, acme) = with_rule(Overload::Reject);
+    let mut worker = engine.worker().unwrap();
+    let soon = Instant::now() + Duration::from_millis(50);
+    let refused = engine.submit_blocking(acme, Job::new(7).cost(5), soon).unwrap_err();
+    assert_eq!(refused.reason(), Reason::QueueFull);
+    assert_eq!(refusals(&engine), (vec![(Reason::QueueFull, 1)], 1, 5));
+    let late = Instant::now() + Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let submitter = scope.spawn(|| engine.submit_blocking(acme, 7, late).is_ok());
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(worker.next_batch(1).count(), 1);
+        assert!(submitter.join().unwrap());
+    });
+    assert_eq!(refusals(&engine).1, 1, "not one more");
+
+    let (engine, acme) = with_rule(Overload::Wait(Duration::from_millis(50)));
+    let gpu = engine.requirement(&"gpu".parse().unwrap()).unwrap();
+    (0..2).for_each(|job| drop(engine.submit(acme, Job::new(job).requires(gpu)).unwrap()));
+    let refused = engine.submit(acme, Job::new(7).requires(gpu)).unwrap_err();
+    assert_eq!((refused.reason(), refused.into_payload()), (Reason::QueueFull, 7));
+    assert_eq!(refusals(&engine), (vec![(Reason::QueueFull, 1)], 1, 1));
+}
+
+// A job never waits for room beyond its own deadline, whichever of them it is.
+#[test]
+fn a_wait_for_room_ends_with_the_job() {
+    const MOST: Duration = Duration::from_secs(20);
+    let ends: [fn(&Engine<u32>) -> Job<u32>; 2] = [
+        |engine| Job::new(7).deadline(engine.now().after(Nanos(10_000_000))),
+        |_| Job::new(7).max_wait(Duration::from_millis(10)),
+    ];
+    for job in ends {
+        let (engine, acme) = with_rule(Overload::Wait(MOST));
+        let start = Instant::now();
+        let refused = engine.submit(acme, job(&engine)).unwrap_err();
+        let took = start.elapsed();
+        assert_eq!((refused.reason(), refused.into_payload()), (Reason::Deadline, 7));
+        assert!(took >= Duration::from_millis(9) && took < MOST / 2, "{took:?}");
+        assert_eq!(refusals(&engine), (vec![(Reason::Deadline, 1)], 1, 1));
+        let refused = engine.submit_blocking(acme, job(&engine), start + MOST).unwrap_err();
+        assert_eq!(refused.reason(), Reason::Deadline);
+        assert!(start.elapsed() < MOST / 2);
+        assert_eq!((engine.snapshot().accepted, engine.snapshot().depth), (2, 2));
+    }
+}
+
+// The time that it waits for room counts: it expires as long after its submission as it said.
+#[test]
+fn a_job_that_has_waited_for_room_expires_when_it_would_have() {
+    let (engine, acme) = with_rule(Overload::Wait(Duration::from_secs(20)));
+    let mut worker = engine.worker().unwrap();
+    let (started, in_all) = (Instant::now(), Duration::from_millis(300));
+    std::thread::scope(|scope| {
+        let job = Job::new(7).max_wait(in_all);
+        let submitter = scope.spawn(|| engine.submit(acme, job).is_ok());
+        std::thread::sleep(in_all / 2);
+        assert_eq!(worker.next_batch(1).count(), 1);
+        assert!(submitter.join().unwrap());
+    });
+    assert_eq!(worker.next_batch(1).count(), 1, "it stands behind another");
+    std::thread::sleep((started + in_all).saturating_duration_since(Instant::now()));
+    assert_eq!(worker.next_batch(8).count(), 0, "it has expired");
+    assert_eq!((engine.snapshot().expired, engine.snapshot().depth), (1, 0));
+}
+
+#[test]
+fn a_batch_never_waits_for_room() {
+    let (engine, acme) = with_rule(Overload::Wait(Duration::from_secs(20)));
+    let start = Instant::now();
+    let batch = engine.submit_batch(acme, vec![Job::new(3), Job::new(4).priority(9_000)]);
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!((batch.accepted, batch.reason), (0, Some(Reason::QueueFull)));
+    let back: Vec<_> = batch.refused.into_iter().map(Job::into_payload).collect();
+    assert_eq!(back, [3, 4]);
+    assert_eq!(refusals(&engine), (vec![(Reason::QueueFull, 2)], 2, 2));
 }
