@@ -136,7 +136,24 @@ fn snapshot_after_everything() -> Value {
         worker.next_batch(8).for_each(drop);
     }
     assert_eq!(refusal(umbra), Reason::Closed);
-    serde_json::to_value(engine.snapshot()).unwrap()
+    let mut all = serde_json::to_value(engine.snapshot()).unwrap();
+    all["refused"]["too_many_classes"] = refused_for_its_class();
+    all
+}
+
+/// How an engine with more room counts a job that would be of one class too many.
+fn refused_for_its_class() -> Value {
+    let engine = Engine::<()>::builder().workers(1).build().unwrap();
+    let acme = engine.tenant("acme", "starter").unwrap();
+    let submit = |name: &str| {
+        let needs = engine.requirement(&name.parse().unwrap()).unwrap();
+        engine.submit(acme, Job::new(()).requires(needs))
+    };
+    for name in ["a", "b", "c", "d"] {
+        let _ = submit(name).unwrap();
+    }
+    assert_eq!(submit("e").unwrap_err().reason(), Reason::TooManyClasses);
+    serde_json::to_value(engine.snapshot()).unwrap()["refused"]["too_many_classes"].clone()
 }
 
 #[test]

@@ -139,6 +139,7 @@ impl Errands {
     fn park<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> (bool, bool) {
         let mut sooner = false;
         for (refused, profile) in &self.refused {
+            lanes.gate.entry(refused.lane).leave_until(refused.denial.until.moment());
             match lanes.gate.park(refused, &plan.rules[*profile as usize]) {
                 Parked::Waits { sooner: is_next } => {
                     sooner |= is_next;

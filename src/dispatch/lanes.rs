@@ -358,7 +358,13 @@ impl<T> Lanes<T> {
 
     /// Puts lanes that have left the lot into the rotation.
     pub(crate) fn wake(&self, woken: &mut Vec<u32>) {
-        woken.drain(..).for_each(|lane| self.activate(lane));
+        woken.drain(..).for_each(|lane| self.bring_back(lane));
+    }
+
+    /// Puts a lane that has left the lot into the rotation.
+    pub(super) fn bring_back(&self, lane: u32) {
+        self.gate.entry(lane).come_back();
+        self.activate(lane);
     }
 
     /// Has a lane decided about anew whose tenant has other limits now.

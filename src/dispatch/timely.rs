@@ -40,7 +40,7 @@ impl Seat {
         }
         // A lane that waits for something else has its place there again at its next visit.
         if lanes.gate.call_back(lane) {
-            lanes.activate(lane);
+            lanes.bring_back(lane);
         }
         if !mutant!("timely.no_rouse") {
             lanes.rouse(lane);

@@ -17,7 +17,8 @@ use std::fmt;
 pub struct Explanation {
     /// Jobs of the tenant that wait for any worker.
     pub depth: u32,
-    /// Its grants in flight, when it has limits: they are counted only then.
+    /// Its grants in flight, when it has limits: they are counted only then. Slots that it has been handed
+    /// and not used yet are included.
     pub in_flight: Option<u32>,
     /// What its lane is doing.
     pub standing: Standing,

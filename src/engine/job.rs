@@ -1,7 +1,7 @@
 use super::require::Requirement;
 use crate::error::Reason;
 use crate::tenant::Tenant;
-use crate::units::{Bands, BudgetId, Dimension, Nanos, Order, Priority};
+use crate::units::{Bands, BudgetId, Cost, Dimension, Nanos, Order, Priority};
 use std::fmt;
 use std::time::Duration;
 
@@ -235,6 +235,7 @@ pub struct Refused<T> {
     /// For a full queue: jobs queued and the bound. For an invalid cost: the cost, and 0; for an
     /// invalid kind 0 and [`FOREIGN_KIND`]; for budgets that cannot be 0 and [`BAD_SPENDS`].
     pub(super) detail: (u64, u64),
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// Marks a refusal for the job's kind.
@@ -244,13 +245,49 @@ pub(super) const BAD_SPENDS: u64 = u64::MAX - 1;
 
 impl<T> Refused<T> {
     pub(super) fn new(job: Job<T>, reason: Reason, detail: (u64, u64)) -> Self {
-        Refused { job, reason, detail }
+        Refused { job, reason, detail, retry_after: None }
     }
 
     /// Why the job was refused.
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// How much of the limit was used: the jobs queued for `queue_full`; for `too_wide` and an invalid
+    /// cost, what the job would use. `None` where no limit counts.
+    #[must_use]
+    pub fn current(&self) -> Option<u64> {
+        match self.reason {
+            Reason::QueueFull | Reason::TooWide => Some(self.detail.0),
+            Reason::Invalid if self.is_for_cost() => Some(self.detail.0),
+            _ => None,
+        }
+    }
+
+    /// The limit: of the tenant's queue for `queue_full`, of all queues for `engine_full`, of what its rate
+    /// or budget ever lets go at once for `too_wide`, of a job's cost for an invalid one. `None` for what
+    /// has none.
+    #[must_use]
+    pub fn limit(&self) -> Option<u64> {
+        match self.reason {
+            Reason::QueueFull | Reason::EngineFull | Reason::TooWide => Some(self.detail.1),
+            Reason::Invalid if self.is_for_cost() => Some(Cost::MAX.get().into()),
+            _ => None,
+        }
+    }
+
+    /// How long it is, by the engine's clock, until there can be room again, where that is known: a full
+    /// queue whose next job waits for its rate or for the reset of a budget has none before that moment.
+    /// `None` where room comes with the end of a grant, a change of policy, or not by waiting.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Of a job that is invalid, whether it is so for its cost.
+    fn is_for_cost(&self) -> bool {
+        !matches!(self.detail.1, FOREIGN_KIND | BAD_SPENDS)
     }
 
     /// The payload, as it was submitted.
@@ -273,7 +310,11 @@ impl<T> fmt::Display for Refused<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (current, limit) = self.detail;
         match self.reason {
-            Reason::QueueFull => write!(f, "queue full: {current} of {limit} jobs queued"),
+            Reason::QueueFull => {
+                write!(f, "queue full: {current} of {limit} jobs queued")?;
+                let after = self.retry_after;
+                after.map_or(Ok(()), |time| write!(f, ", retry in {} s", time.as_secs_f64()))
+            }
             Reason::EngineFull => write!(f, "engine full: room for {limit} jobs is taken"),
             Reason::Draining => f.write_str("draining: the engine takes no more jobs"),
             Reason::Closed => f.write_str("closed: the engine has stopped"),

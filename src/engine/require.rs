@@ -26,7 +26,8 @@ pub(super) const BRANCH_SHIFT: u32 = 23;
 /// Why a branch got no job.
 enum NoPlace {
     TooManyClasses,
-    Reserve(ReserveError),
+    /// In this lane.
+    Reserve(ReserveError, u32),
 }
 
 impl<T: Send + 'static> Engine<T> {
@@ -69,12 +70,14 @@ impl<T: Send + 'static> Shared<T> {
                 Ok(accepted)
             }
             Err(no_place) => {
-                let (reason, detail) = match no_place {
-                    NoPlace::TooManyClasses => (Reason::TooManyClasses, (0, 0)),
-                    NoPlace::Reserve(error) => self.why(error, row.bound.load(Relaxed)),
+                let (why, lane) = match no_place {
+                    NoPlace::TooManyClasses => ((Reason::TooManyClasses, (0, 0)), tenant.slot()),
+                    NoPlace::Reserve(error, lane) => {
+                        (self.why(error, row.bound.load(Relaxed)), lane)
+                    }
                 };
                 let job = job.expect("given back by the attempt");
-                self.turn_away(tenant, job, (reason, detail), (cost, manner))
+                self.turn_away((tenant, lane), job, why, (cost, manner))
             }
         }
     }
@@ -93,7 +96,10 @@ impl<T: Send + 'static> Shared<T> {
         let (lane, accepted, activates) = lanes.branches(tenant.slot(), |branches| {
             let (at, lane) = branch_for(lanes, branches, (tenant, now), set)?;
             let row = lanes.table.row(lane);
-            let ticket = row.tail.reserve(&lanes.pool, own_door(row)).map_err(NoPlace::Reserve)?;
+            let ticket = row
+                .tail
+                .reserve(&lanes.pool, own_door(row))
+                .map_err(|error| NoPlace::Reserve(error, lane))?;
             let place = ticket.position() | (at as u32 + 1) << BRANCH_SHIFT;
             let activates = ticket.activates;
             if row.drained.head_seen.load(Relaxed) == ticket.position() {
@@ -145,10 +151,10 @@ fn branch_for<T>(
 fn check<T>(lanes: &Lanes<T>, tenant: Tenant) -> Result<(), NoPlace> {
     let word = lanes.table.row(tenant.slot()).tail.look();
     if word.generation() != tenant.generation() {
-        return Err(NoPlace::Reserve(ReserveError::Stale));
+        return Err(NoPlace::Reserve(ReserveError::Stale, tenant.slot()));
     }
     if word.is_closed() {
-        return Err(NoPlace::Reserve(ReserveError::Closed));
+        return Err(NoPlace::Reserve(ReserveError::Closed, tenant.slot()));
     }
     Ok(())
 }

@@ -317,31 +317,43 @@ impl<T: Send + 'static> Shared<T> {
         (cost, manner): (u32, Manner),
     ) -> Result<Accepted, Refused<T>> {
         let why = self.why(error, self.lanes.table.row(tenant.slot()).bound.load(Relaxed));
-        self.turn_away(tenant, job, why, (cost, manner))
+        self.turn_away((tenant, tenant.slot()), job, why, (cost, manner))
     }
 
-    /// What becomes of a job that has found no place in a lane of its tenant.
+    /// What becomes of a job that has found no place in `lane`, which is its tenant's.
     #[cold]
     pub(super) fn turn_away(
         &self,
-        tenant: Tenant,
+        (tenant, lane): (Tenant, u32),
         job: Job<T>,
         (reason, detail): (Reason, (u64, u64)),
         (cost, manner): (u32, Manner),
     ) -> Result<Accepted, Refused<T>> {
         let row = self.lanes.table.row(tenant.slot());
-        if waits(reason) {
-            let rule = match manner {
-                Manner::Try(_) => return Err(Refused::new(job, reason, detail)),
-                Manner::ByRule => self.overload_rule(row),
-                Manner::Once => None,
-            };
-            if let Some(time) = rule {
-                let refused = Refused::new(job, reason, detail);
-                return self.wait_for_room(tenant, refused, sync::now() + time);
-            }
+        if !waits(reason) {
+            return Err(self.refuse(job, Some((row, cost)), reason, detail));
         }
-        Err(self.refuse(job, Some((row, cost)), reason, detail))
+        let refused = self.with_advice(lane, Refused::new(job, reason, detail));
+        let rule = match manner {
+            Manner::Try(_) => return Err(refused),
+            Manner::ByRule => self.overload_rule(row),
+            Manner::Once => None,
+        };
+        if let Some(time) = rule {
+            return self.wait_for_room(tenant, refused, sync::now() + time);
+        }
+        self.count_refusal(reason, Some(row), cost);
+        Err(refused)
+    }
+
+    /// Says with a refusal when the next place in `lane` can come free, where that is known.
+    fn with_advice(&self, lane: u32, mut refused: Refused<T>) -> Refused<T> {
+        if refused.reason == Reason::QueueFull {
+            let entry = self.lanes.gate.known(lane);
+            let left = entry.and_then(|entry| entry.returns_in(self.clock.now()));
+            refused.retry_after = left.map(Nanos::as_duration);
+        }
+        refused
     }
 
     /// For how long a submission to the tenant of `row` waits when there is no room.
@@ -569,10 +581,13 @@ impl<T: Send + 'static> Shared<T> {
 
     /// Counts the refusal that ends a wait for room.
     fn give_up(&self, tenant: Tenant, refused: Refused<T>, expires: bool) -> Refused<T> {
-        let Refused { job, reason, detail } = refused;
-        let (reason, detail) = if expires { (Reason::Deadline, (0, 0)) } else { (reason, detail) };
-        let cost = self.check_job(tenant, &job).unwrap_or(job.cost);
-        self.refuse(job, Some((self.lanes.table.row(tenant.slot()), cost)), reason, detail)
+        let row = self.lanes.table.row(tenant.slot());
+        let cost = self.check_job(tenant, &refused.job).unwrap_or(refused.job.cost);
+        if expires {
+            return self.refuse(refused.job, Some((row, cost)), Reason::Deadline, (0, 0));
+        }
+        self.count_refusal(refused.reason, Some(row), cost);
+        refused
     }
 
     fn position(&self, accepted: &Accepted) -> Option<u32> {

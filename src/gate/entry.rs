@@ -22,6 +22,9 @@ pub(crate) struct Entry {
     alarm: AtomicU64,
     /// When the first of its jobs is due that is not. Written by the lane's drainer.
     due: AtomicU64,
+    /// While the lane is parked until a moment, that moment; else 0. Written by whoever parks it and whoever
+    /// brings it back; read by submitters that are refused, as advice.
+    returns_at: AtomicU64,
     /// When the first of the jobs came that wait in the lane, of a lane that is not a tenant's first. Written
     /// by submitters, under the lock of the tenant's lanes.
     filled_at: AtomicU64,
@@ -67,6 +70,7 @@ impl Entry {
             handed: AtomicU64::new(0),
             alarm: AtomicU64::new(u64::MAX),
             due: AtomicU64::new(u64::MAX),
+            returns_at: AtomicU64::new(0),
             filled_at: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             generation: AtomicU32::new(0),
@@ -182,6 +186,22 @@ impl Entry {
     /// Whether the lane has been handed what its next job was refused for, and is on its way to it.
     pub(crate) fn is_handed(&self) -> bool {
         self.handed.load(Relaxed) != 0
+    }
+
+    /// Notes the moment until which the lane is about to be parked, if it is for one.
+    pub(crate) fn leave_until(&self, moment: Option<Nanos>) {
+        self.returns_at.store(moment.map_or(0, |moment| moment.0), Relaxed);
+    }
+
+    /// Notes that the lane is parked no longer.
+    pub(crate) fn come_back(&self) {
+        self.returns_at.store(0, Relaxed);
+    }
+
+    /// How long it is at `now` until the lane's next job may go, where a moment says so.
+    pub(crate) fn returns_in(&self, now: Nanos) -> Option<Nanos> {
+        let at = Nanos(self.returns_at.load(Relaxed));
+        (at > now).then(|| at.since(now))
     }
 
     /// Notes that the first job came at `now` to a lane without any. Under the lock of the tenant's lanes.

@@ -61,7 +61,8 @@ pub struct Snapshot {
 pub struct LimitsRow {
     /// The engine's bound on grants in flight, if it has one.
     pub concurrency: Option<u32>,
-    /// Grants in flight that count towards it.
+    /// Grants in flight that count towards it, slots that parked lanes have been handed and not used yet
+    /// included.
     pub in_flight: u32,
     /// Lanes that wait now, by the first reason in the order of the rules; those without a capable worker
     /// or a due job included, which are not parked.
@@ -126,7 +127,7 @@ pub struct BudgetDimensionRow {
 pub struct TierRow {
     /// The tier's name.
     pub tier: String,
-    /// Time from acceptance to grant.
+    /// Time from acceptance, or from the due moment, to the grant.
     pub queue_delay: Quantiles,
     /// Time in the handler, for workers that the engine owns.
     pub run_time: Quantiles,
@@ -186,7 +187,8 @@ pub struct TenantRow {
     pub refused: u32,
     /// Cost of those jobs.
     pub refused_cost: u64,
-    /// Grants in flight, when the tenant has limits: they are counted only then.
+    /// Grants in flight, when the tenant has limits: they are counted only then. Slots that it has been
+    /// handed and not used yet are included.
     pub in_flight: Option<u32>,
     /// What the tenant's lane waits for, if it does; of its several lanes, the first that waits.
     pub waits_for: Option<Reason>,

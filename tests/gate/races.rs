@@ -150,7 +150,9 @@ fn a_wait_for_room_counts_one_refusal_however_often_it_tries() {
 
     let (engine, acme) = with_rule(Overload::Wait(Duration::from_millis(50)));
     let gpu = engine.requirement(&"gpu".parse().unwrap()).unwrap();
-    (0..2).for_each(|job| drop(engine.submit(acme, Job::new(job).requires(gpu)).unwrap()));
+    for job in 0..2 {
+        let _ = engine.submit(acme, Job::new(job).requires(gpu)).unwrap();
+    }
     let refused = engine.submit(acme, Job::new(7).requires(gpu)).unwrap_err();
     assert_eq!((refused.reason(), refused.into_payload()), (Reason::QueueFull, 7));
     assert_eq!(refusals(&engine), (vec![(Reason::QueueFull, 1)], 1, 1));

@@ -1,9 +1,9 @@
 //! What those who turn the clock, and observers, are told of parked lanes.
 
-use crate::rig::{MS, Rig, SECOND, limited};
+use crate::rig::{MS, Rig, SECOND, limited, policy};
 use fairlane::{
     Cap, Clock, Engine, Job, Limits, ManualClock, Nanos, Observer, Parking, Policy, Rate, Reason,
-    Unit,
+    Refused, Tenant, Unit, Weight,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -91,4 +91,118 @@ fn an_observer_is_told_of_each_parking_with_its_reason_and_moment() {
         (tenants[1], Reason::Concurrency, Nanos(7), None),
     ];
     assert_eq!(told, expected);
+}
+
+fn refused(rig: &Rig, tenant: Tenant, job: Job<&'static str>) -> Refused<&'static str> {
+    rig.engine.submit(tenant, job).expect_err("no room")
+}
+
+/// What a queue with room for two says to a third job, when limits hold up the first two from second 1 on.
+fn full_behind(limits: Limits) -> (Rig, Tenant, Refused<&'static str>) {
+    let mut rig = Rig::new(policy(|p| {
+        p.default_queue_max(2)
+            .tier("starter", Weight::ONE)
+            .tier_limits("starter", limits)
+            .budget_hard("org", "cost", 1)
+            .budget_reset("org", Duration::from_secs(30))
+    }));
+    let acme = rig.tenant("acme");
+    rig.submit(acme, "goes");
+    let held = rig.look(1);
+    assert_eq!(held.len(), 1);
+    rig.at(SECOND);
+    (0..2).for_each(|_| rig.submit(acme, "waits"));
+    assert!(rig.look(1).is_empty());
+    let refused = refused(&rig, acme, Job::new("third"));
+    drop(held);
+    (rig, acme, refused)
+}
+
+// Each refusal has its numbers, and the time until it makes sense to come back where that is known.
+#[test]
+fn a_full_queue_behind_a_rate_or_a_reset_says_when_there_can_be_room() {
+    let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(60)).unwrap();
+    let drawing = Limits::default().budgets(vec!["org".to_owned()]);
+    let known = [(Limits::default().rate(rate), 59), (drawing, 29)];
+    for (limits, seconds) in known {
+        let (mut rig, acme, told) = full_behind(limits);
+        assert_eq!((told.reason(), told.current(), told.limit()), {
+            (Reason::QueueFull, Some(2), Some(2))
+        });
+        assert_eq!(told.retry_after(), Some(Duration::from_secs(seconds)));
+        let text = format!("queue full: 2 of 2 jobs queued, retry in {seconds} s");
+        assert_eq!(told.to_string(), text);
+        rig.at((seconds + 1) * SECOND - 1);
+        assert!(rig.look(1).is_empty());
+        assert!(rig.engine.submit(acme, "too early").is_err());
+        rig.at((seconds + 1) * SECOND);
+        assert_eq!(rig.look(1).len(), 1);
+        rig.submit(acme, "there is room");
+        assert!(rig.look(1).is_empty());
+        assert!(refused(&rig, acme, Job::new("full")).retry_after().is_some());
+        // What does not wait any more has no moment.
+        rig.engine.set_policy(policy(|p| p.default_queue_max(2))).unwrap();
+        assert_eq!(refused(&rig, acme, Job::new("full")).retry_after(), None);
+    }
+}
+
+#[test]
+fn a_full_queue_without_a_moment_promises_none() {
+    let (_, _, told) = full_behind(Limits::default().concurrency(Cap::Grants(1)));
+    assert_eq!((told.current(), told.limit(), told.retry_after()), (Some(2), Some(2), None));
+    assert_eq!(told.to_string(), "queue full: 2 of 2 jobs queued");
+}
+
+// The lane of a requirement has a bound, a wait and so a moment of its own.
+#[test]
+fn the_moment_is_that_of_the_lane_that_is_full() {
+    let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(60)).unwrap();
+    let limits = Limits::default().rate(rate);
+    let mut rig = Rig::new(policy(|p| {
+        p.default_queue_max(1).tier("starter", Weight::ONE).tier_limits("starter", limits)
+    }));
+    rig.workers.pop();
+    let gpu: fairlane::Capabilities = "gpu".parse().unwrap();
+    let needs = rig.engine.requirement(&gpu).unwrap();
+    let mut able = rig.engine.worker_with(gpu).unwrap();
+    let acme = rig.tenant("acme");
+    rig.submit(acme, "goes");
+    assert_eq!(rig.look(1).len(), 1);
+    rig.submit(acme, Job::new("waits").requires(needs));
+    assert_eq!(able.next_batch(1).count(), 0);
+    let told = refused(&rig, acme, Job::new("more").requires(needs));
+    assert_eq!(told.retry_after(), Some(Duration::from_secs(60)));
+    rig.submit(acme, "in the other lane");
+    let told = refused(&rig, acme, Job::new("more"));
+    assert_eq!(told.retry_after(), None, "no visit has found that it waits");
+}
+
+#[test]
+fn every_other_refusal_has_the_numbers_that_it_has() {
+    let rate = Rate::strict(5, Unit::Cost, Duration::from_secs(1)).unwrap();
+    let rig = Rig::new(policy(|p| {
+        p.queue_max(2)
+            .tenants_max(2)
+            .tier("starter", Weight::ONE)
+            .tier_limits("starter", Limits::default().rate(rate))
+            .tier("free", Weight::ONE)
+    }));
+    let (acme, free) = (rig.tenant("acme"), rig.engine.tenant("free", "free").unwrap());
+    let numbers = |told: Refused<&'static str>| {
+        assert_eq!(told.retry_after(), None);
+        (told.reason(), told.current(), told.limit())
+    };
+    let wide = numbers(refused(&rig, acme, Job::new("wide").cost(6)));
+    assert_eq!(wide, (Reason::TooWide, Some(6), Some(5)));
+    let dear = numbers(refused(&rig, free, Job::new("dear").cost(1_000_001)));
+    assert_eq!(dear, (Reason::Invalid, Some(1_000_001), Some(1_000_000)));
+    let other = Rig::new(Policy::default());
+    let foreign = other.engine.requirement(&"gpu".parse().unwrap()).unwrap();
+    let foreign = numbers(refused(&rig, free, Job::new("foreign").requires(foreign)));
+    assert_eq!(foreign, (Reason::Invalid, None, None));
+    let late = numbers(refused(&rig, free, Job::new("late").deadline(Nanos::ZERO)));
+    assert_eq!(late, (Reason::Deadline, None, None));
+    (0..2).for_each(|_| rig.submit(free, "fills"));
+    let full = numbers(refused(&rig, free, Job::new("more")));
+    assert_eq!(full, (Reason::EngineFull, None, Some(2)));
 }
