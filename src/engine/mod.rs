@@ -8,6 +8,7 @@ mod job;
 mod observe;
 mod report;
 mod require;
+mod room;
 mod shared;
 mod submit;
 #[cfg(feature = "testing")]

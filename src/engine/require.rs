@@ -2,8 +2,8 @@
 
 use super::Engine;
 use super::job::{Accepted, Job, Refused};
+use super::room::Manner;
 use super::shared::Shared;
-use super::submit::Manner;
 use crate::dispatch::{Branch, Branches, Lanes};
 use crate::error::Reason;
 use crate::gate::Extra;
