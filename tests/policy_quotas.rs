@@ -209,6 +209,84 @@ fn a_kind_of_job_fits_through_somebodys_rate() {
     }
 }
 
+// The same of a budget: the tightest that a tenant draws on, and of those the largest.
+#[test]
+fn a_kind_of_job_fits_into_somebodys_budget() {
+    let text = "[costs]\nbig = ?\n[budgets.org]\nhard = 'cost 5, usd 1'\n[budgets.wide]\n\
+                hard = 'cost 9'\nTIER budgets = 'org, wide'\n";
+    only(
+        text,
+        "6",
+        "5",
+        "line 2: costs.big = 6: allowed at most 5 \
+         (hint: no tenant could run it: the largest hard budget of cost is 5)",
+    );
+    let wide = text.replace("?", "6").replace("TIER", TIERS);
+    for limits in ["budgets = 'none'", "budgets = 'wide'", "budgets = 'other'"] {
+        let more = "[budgets.other]\nhard = 'usd 1'\nsoft = 'cost 5'\n";
+        let other = format!("{wide}[tenants.a]\n{limits}\n{more}");
+        assert!(Policy::from_toml(&other).is_ok(), "{limits}");
+    }
+    let rate = "[tenants.a]\nbudgets = 'wide'\nrate = '7 cost per 1s'\n";
+    only(
+        &format!("{text}{rate}"),
+        "8",
+        "7",
+        "line 2: costs.big = 8: allowed at most 7 \
+         (hint: no tenant could run it: the widest rate is 7 at once)",
+    );
+}
+
+#[test]
+fn a_queue_is_at_most_the_engines() {
+    only(
+        "[engine]\nqueue_max = 500\nTIER queue_max = ?",
+        "501",
+        "500",
+        "line 5: tiers.starter.queue_max = 501: allowed at most 500 \
+         (hint: unreachable: engine.queue_max is 500)",
+    );
+    only(
+        "TIER [tenants.a]\nqueue_max = ?",
+        "1_000_001",
+        "1_000_000",
+        "line 4: tenants.a.queue_max = 1_000_001: allowed at most 1000000 \
+         (hint: unreachable: engine.queue_max is 1000000)",
+    );
+    let text = "[engine]\nqueue_max = 500\n[tiers.starter]\nweight = 1\n";
+    assert!(Policy::from_toml(text).is_ok(), "the default is not stated, and is cut");
+    let wrong = format!("{}queue_max = 1_048_576\n", text.replace("500", "'x'"));
+    assert_eq!(refused(&wrong).len(), 1, "a refused bound leads to no second problem");
+}
+
+// A tenant may be in any tier, but they all are in some.
+#[test]
+fn the_minima_of_tenants_fit_the_tiers() {
+    let tenants = "[tenants.a]\nconcurrency_min = 4\n[tenants.b]\nconcurrency_min = '3%'\n\
+                   [engine]\nconcurrency = 100\n";
+    let one = format!("TIER tier_concurrency = ?\n{tenants}");
+    only(
+        &one,
+        "6",
+        "7",
+        "line 3: tiers.starter.tier_concurrency = 6: allowed at least 7 (hint: the minima of \
+         tenants are 7 together, and the tiers have 6; the largest: tenants.a.concurrency_min 4, \
+         tenants.b.concurrency_min 3)",
+    );
+    only(
+        &format!("{one}[tiers.b]\nweight = 1\ntier_concurrency = 2\n"),
+        "4",
+        "5",
+        "line 3: tiers.starter.tier_concurrency = 4: allowed at least 5 (hint: the minima of \
+         tenants are 7 together, and the tiers have 6; the largest: tenants.a.concurrency_min 4, \
+         tenants.b.concurrency_min 3)",
+    );
+    let open = one.replace("TIER", TIERS).replace("?", "6") + "[tiers.b]\nweight = 1\n";
+    assert!(Policy::from_toml(&open).is_ok(), "tier b has no bound");
+    let paused = one.replace("TIER", TIERS).replace("?", "0");
+    assert!(Policy::from_toml(&paused).is_ok(), "the pause will end");
+}
+
 #[test]
 fn whatever_else_is_said_everything_can_be_paused() {
     let text = "[engine]\nconcurrency = 50\n[tiers.starter]\nweight = 1\nconcurrency = 20\n\

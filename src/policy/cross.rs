@@ -13,12 +13,14 @@ use std::time::Duration;
 use super::draft::{Draft, Setting, Table};
 use super::model::{KindCost, Policy};
 use super::problem::{Problem, path};
-use super::quota::{Limits, Own};
-use super::schema::{Key, Section};
+use super::quota::{Budget, Limits, Own};
+use super::schema::{ENGINE_QUEUE_MAX, Key, Section};
 use super::schema_quota::is_none;
 use super::text::show_duration;
 use crate::limit::{Cap, Rate, Unit};
 
+/// The dimension that jobs draw on by their cost.
+const COST_DIMENSION: &str = "cost";
 /// Minima that the problem of their sum names.
 const NAMED_MAX: usize = 3;
 
@@ -34,6 +36,8 @@ pub(super) fn problems(draft: &Draft, policy: &Policy) -> Vec<Problem> {
     cross.tiers(draft, policy);
     cross.tenants(draft, policy);
     cross.sum_of_minima(draft);
+    cross.minima_in_tiers(draft, policy);
+    cross.queues(draft, policy);
     cross.budgets(draft, policy);
     cross.kinds(draft, policy);
     cross.problems
@@ -105,14 +109,31 @@ fn tightest(bounds: &[Option<Bound>]) -> Option<&Bound> {
     bounds.iter().flatten().min_by_key(|bound| bound.grants)
 }
 
+/// A stated minimum in grants.
+struct Minimum {
+    section: Section,
+    /// `tenants.acme.concurrency_min`.
+    path: String,
+    grants: u32,
+}
+
+/// The sum of minima, and the largest of them in words.
+fn sum_of<'a>(minima: impl Iterator<Item = &'a Minimum>) -> (u64, String) {
+    let mut minima: Vec<&Minimum> = minima.collect();
+    minima.sort_by_key(|minimum| std::cmp::Reverse(minimum.grants));
+    let named = minima.iter().take(NAMED_MAX);
+    let largest: Vec<String> = named.map(|min| format!("{} {}", min.path, min.grants)).collect();
+    (minima.iter().map(|min| u64::from(min.grants)).sum(), largest.join(", "))
+}
+
 struct Cross {
     capacity: Capacity,
     /// The engine's.
     max_wait: Option<Duration>,
     /// Whether some tier says a concurrency.
     any_concurrency: bool,
-    /// Paths of minima that are right by themselves, with their grants.
-    minima: Vec<(String, u32)>,
+    /// Minima that are right by themselves.
+    minima: Vec<Minimum>,
     problems: Vec<Problem>,
 }
 
@@ -208,8 +229,9 @@ impl Cross {
                 self.refuse(subject, key, format!("at most {}", bound.grants), hint);
             }
             _ => {
-                let at = path(&[subject.section.name(), subject.name, key.name()]);
-                self.minima.push((at, grants));
+                let section = subject.section;
+                let path = path(&[section.name(), subject.name, key.name()]);
+                self.minima.push(Minimum { section, path, grants });
             }
         }
     }
@@ -252,27 +274,68 @@ impl Cross {
     }
 
     fn sum_of_minima(&mut self, draft: &Draft) {
-        let sum: u64 = self.minima.iter().map(|(_, grants)| u64::from(*grants)).sum();
         let capacity = self.capacity.grants().filter(|capacity| *capacity > 0);
         let (Some(capacity), Some(setting)) =
             (capacity, draft.engine.settings.get(&Key::Concurrency))
         else {
             return;
         };
+        let (sum, largest) = sum_of(self.minima.iter());
         if sum <= u64::from(capacity) {
             return;
         }
-        self.minima.sort_by_key(|(_, grants)| std::cmp::Reverse(*grants));
-        let named = self.minima.iter().take(NAMED_MAX);
-        let largest: Vec<String> = named.map(|(at, grants)| format!("{at} {grants}")).collect();
-        let hint = format!(
-            "the minima of tiers and tenants are {sum} together; the largest: {}",
-            largest.join(", ")
-        );
+        let hint =
+            format!("the minima of tiers and tenants are {sum} together; the largest: {largest}");
         let at = path(&[Section::Engine.name(), Key::Concurrency.name()]);
         let value = Some(setting.written.as_str());
         let allowed = format!("at least {sum}");
         self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+    }
+
+    /// Finds tenants whose minima fit no tiers: a tenant may be in any, but all of them are in some.
+    fn minima_in_tiers(&mut self, draft: &Draft, policy: &Policy) {
+        let caps: Option<Vec<u32>> =
+            policy.tiers.iter().map(|tier| self.grants(tier.tier_concurrency)).collect();
+        let Some(caps) = caps.filter(|caps| !caps.contains(&0)) else { return };
+        let room: u64 = caps.iter().map(|cap| u64::from(*cap)).sum();
+        let of_tenants = self.minima.iter().filter(|min| min.section == Section::Tenants);
+        let (sum, largest) = sum_of(of_tenants);
+        let widest = policy.tiers.iter().zip(caps).max_by_key(|(_, cap)| *cap);
+        let Some((tier, cap)) = widest.filter(|_| sum > room) else { return };
+        let key = Key::TierConcurrency;
+        let table = draft.tiers.get(&tier.name);
+        let Some(setting) = table.and_then(|table| table.settings.get(&key)) else { return };
+        let at = path(&[Section::Tiers.name(), &tier.name, key.name()]);
+        let allowed = format!("at least {}", sum - room + u64::from(cap));
+        let hint = format!(
+            "the minima of tenants are {sum} together, and the tiers have {room}; \
+             the largest: {largest}"
+        );
+        let value = Some(setting.written.as_str());
+        self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+    }
+
+    /// Finds queues of tiers and tenants that the engine's bound never lets fill up.
+    fn queues(&mut self, draft: &Draft, policy: &Policy) {
+        let tiers = policy.tiers.iter().map(|tier| (Section::Tiers, &tier.name, tier.queue_max));
+        let tenants = policy.overrides.iter().filter_map(|(name, own)| {
+            own.queue_max.map(|queue_max| (Section::Tenants, name, queue_max))
+        });
+        let setting = draft.engine.settings.get(&Key::QueueMax);
+        if setting.is_some_and(|setting| ENGINE_QUEUE_MAX.read(&setting.raw).is_err()) {
+            return;
+        }
+        let most = policy.queue_max;
+        for (section, name, _) in tiers.chain(tenants).filter(|it| it.2 > most) {
+            let tables = if section == Section::Tiers { &draft.tiers } else { &draft.tenants };
+            let setting = tables.get(name).and_then(|table| table.settings.get(&Key::QueueMax));
+            let Some(setting) = setting else { continue };
+            let at = path(&[section.name(), name, Key::QueueMax.name()]);
+            let hint = format!("unreachable: engine.queue_max is {most}");
+            let value = Some(setting.written.as_str());
+            let allowed = format!("at most {most}");
+            self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+        }
     }
 
     fn budgets(&mut self, draft: &Draft, policy: &Policy) {
@@ -294,31 +357,75 @@ impl Cross {
         }
     }
 
-    /// Finds kinds of jobs so dear that nobody's rate ever lets them go.
+    /// Finds kinds of jobs so dear that nobody's rate and budgets ever let them go.
     fn kinds(&mut self, draft: &Draft, policy: &Policy) {
-        let Some(widest) = widest_rate(policy) else { return };
+        let Some(widest) = widest(policy) else { return };
         for (kind, cost) in &policy.costs {
             let KindCost::Fixed(cost) = cost else { continue };
             let Some(setting) = draft.costs.get(kind) else { continue };
-            if u64::from(cost.get()) > widest {
+            if u64::from(cost.get()) > widest.cost {
                 let at = path(&[Section::Costs.name(), kind]);
                 let value = Some(setting.written.as_str());
-                let allowed = format!("at most {widest}");
-                let hint = format!("no tenant could run it: the widest rate is {widest} at once");
+                let allowed = format!("at most {}", widest.cost);
+                let hint = widest.hint();
                 self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
             }
         }
     }
 }
 
-/// The most cost that any tenant's rate lets go at once; `None` when some tenant's does not say.
-fn widest_rate(policy: &Policy) -> Option<u64> {
-    let cost = |rate: &Rate| (rate.unit() == Unit::Cost).then(|| rate.widest());
-    let tiers = policy.tiers.iter().map(|tier| tier.limits.rate.stated().and_then(cost));
-    let tenants = policy.overrides.values().filter(|own| own.limits.rate != Own::Inherit);
-    let tenants = tenants.map(|own| own.limits.rate.stated().and_then(cost));
-    let widest: Option<Vec<u64>> = tiers.chain(tenants).collect();
-    widest?.into_iter().max()
+/// The most cost that a tenant's limits let go at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Widest {
+    cost: u64,
+    /// Whether a budget says so, and not a rate.
+    is_budget: bool,
+}
+
+impl Widest {
+    fn hint(self) -> String {
+        let cost = self.cost;
+        match self.is_budget {
+            true => format!("no tenant could run it: the largest hard budget of cost is {cost}"),
+            false => format!("no tenant could run it: the widest rate is {cost} at once"),
+        }
+    }
+}
+
+/// What a rate lets go at once, if it is one of cost.
+fn width_of_rate(rate: &Own<Rate>) -> Option<Widest> {
+    let rate = rate.stated().filter(|rate| rate.unit() == Unit::Cost)?;
+    Some(Widest { cost: rate.widest(), is_budget: false })
+}
+
+/// What the tightest of some budgets ever lets go, if one of them limits cost.
+fn width_of_budgets(policy: &Policy, names: &Own<Vec<String>>) -> Option<Widest> {
+    let budgets = names.stated().into_iter().flatten().filter_map(|name| policy.budget(name));
+    let limits = budgets.flat_map(Budget::limits);
+    let of_cost = limits.filter(|limit| limit.dimension == COST_DIMENSION);
+    let cost = of_cost.filter_map(|limit| limit.hard).min()?;
+    Some(Widest { cost, is_budget: true })
+}
+
+/// The most cost that any tenant's limits let go at once; `None` when some tenant's do not say.
+fn widest(policy: &Policy) -> Option<Widest> {
+    let widths =
+        |limits: &Limits| (width_of_rate(&limits.rate), width_of_budgets(policy, &limits.budgets));
+    let of_tiers: Vec<_> = policy.tiers.iter().map(|tier| widths(&tier.limits)).collect();
+    let mut all = of_tiers.clone();
+    for own in policy.overrides.values().map(|own| &own.limits) {
+        let (has_rate, has_budgets) = (own.rate != Own::Inherit, own.budgets != Own::Inherit);
+        if has_rate || has_budgets {
+            let (rate, budgets) = widths(own);
+            // It may be in any tier.
+            all.extend(of_tiers.iter().map(|of_tier| {
+                let rate = if has_rate { rate } else { of_tier.0 };
+                (rate, if has_budgets { budgets } else { of_tier.1 })
+            }));
+        }
+    }
+    let tightest = all.into_iter().map(|(rate, budgets)| rate.into_iter().chain(budgets).min());
+    tightest.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 /// What stands above a tenant whatever its tier: a bound that every tier has, at its loosest.
