@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use fairlane::{Policy, Tier};
+use fairlane::{Cap, Own, Policy, Tier};
 
 /// The largest file that is read, in bytes: room for 10,000 tenants and 10,000 budgets, which is as
 /// many as a policy has, of 1,600 bytes each.
 const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Most paused tenants that a summary names.
+const PAUSED_NAMED_MAX: usize = 5;
 
 /// Names one policy file.
 #[derive(Args)]
@@ -107,12 +110,11 @@ fn summary(policy: &Policy) -> String {
     let tiers: Vec<String> =
         policy.tiers().iter().map(|tier| format!("{} {}", tier.name(), tier.weight())).collect();
     format!(
-        "tiers {} (default {}), {} tenant overrides, {} costs, \
-         engine queue_max {}, tenants_max {}, base_quantum {}{}",
+        "tiers {} (default {}), {}, {}, engine queue_max {}, tenants_max {}, base_quantum {}{}",
         tiers.join(", "),
         policy.default_tier().name(),
-        policy.overrides().count(),
-        policy.costs().count(),
+        counted(policy.overrides().count(), "tenant override"),
+        counted(policy.costs().count(), "cost"),
         policy.queue_max(),
         policy.tenants_max(),
         policy.base_quantum(),
@@ -120,15 +122,38 @@ fn summary(policy: &Policy) -> String {
     )
 }
 
+/// `1 budget`, `2 budgets`.
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// What is limited; nothing where nothing is.
 fn quotas(policy: &Policy) -> String {
-    let engine = policy.concurrency().map(|grants| format!("; engine concurrency {grants}"));
+    let engine = policy.concurrency().map(|grants| {
+        let paused = if grants == 0 { " (paused)" } else { "" };
+        format!("; engine concurrency {grants}{paused}")
+    });
     let limits =
         policy.tiers().iter().filter_map(|tier| Some((tier.name(), tier_quota(policy, tier)?)));
     let tiers = limits.map(|(name, quota)| format!("; each of {name}: {quota}"));
     let budgets = policy.budgets().count();
-    let budgets = (budgets > 0).then(|| format!("; {budgets} budgets"));
-    engine.into_iter().chain(tiers).chain(budgets).collect()
+    let budgets = (budgets > 0).then(|| format!("; {}", counted(budgets, "budget")));
+    engine.into_iter().chain(tiers).chain(paused_tenants(policy)).chain(budgets).collect()
+}
+
+/// Tenants that a concurrency of their own pauses, the first few by name; `None` when there are none.
+fn paused_tenants(policy: &Policy) -> Option<String> {
+    let is_paused = |cap: Own<Cap>| matches!(cap, Own::Is(Cap::Grants(0) | Cap::Percent(0)));
+    let paused = policy.overrides().filter(|(_, own)| is_paused(own.concurrency()));
+    let names: Vec<String> = paused.map(|(name, _)| format!("{name:?}")).collect();
+    let named = names.iter().take(PAUSED_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(PAUSED_NAMED_MAX);
+    match (names.len(), more) {
+        (0, _) => None,
+        (_, 0) => Some(format!("; paused: {named}")),
+        _ => Some(format!("; paused: {named} and {more} more")),
+    }
 }
 
 /// The limits of a tier's tenants in words; `None` when there are none.

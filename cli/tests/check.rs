@@ -93,9 +93,30 @@ fn the_summary_says_what_is_limited_and_nothing_where_nothing_is() {
     );
     let text = accepted(&check(&file, &[]));
     let told = "; engine concurrency 100; each of starter: rate 10 jobs per 60s, max_wait 90s, \
-                overload reject; 1 budgets\n";
+                overload reject; 1 budget\n";
     assert!(text.ends_with(told), "{text}");
     assert!(accepted(&check(&folder.file(""), &[])).ends_with("base_quantum 20\n"));
+}
+
+#[test]
+fn a_concurrency_of_0_is_said_to_pause_and_counts_are_plural_where_they_are() {
+    let folder = Folder::new("paused");
+    let tier = "[tiers.starter]\nweight = 1\nconcurrency = 0\ntier_concurrency = '0%'\n";
+    let text = accepted(&check(&folder.file(tier), &[("FAIRLANE__ENGINE__CONCURRENCY", "0")]));
+    let told = "; engine concurrency 0 (paused); each of starter: concurrency 0 (paused), \
+                tier_concurrency 0% (paused), overload reject\n";
+    assert!(text.ends_with(told), "{text}");
+    assert!(text.contains(", 0 tenant overrides, 0 costs,"), "{text}");
+    let tenant = "[tenants.'two words']\nconcurrency = 0\n[costs]\nsign = 2\n";
+    let text = accepted(&check(&folder.file(tenant), &[]));
+    assert!(text.contains(", 1 tenant override, 1 cost,"), "{text}");
+    assert!(text.ends_with("; paused: \"two words\"\n"), "{text}");
+    let many: String =
+        (0..7).map(|tenant| format!("[tenants.t{tenant}]\nconcurrency = 0\n")).collect();
+    let budgets = "[budgets.a]\nhard = 'usd 5'\n[budgets.b]\nhard = 'usd 5'\n";
+    let text = accepted(&check(&folder.file(many + budgets), &[]));
+    let told = "; paused: \"t0\", \"t1\", \"t2\", \"t3\", \"t4\" and 2 more; 2 budgets\n";
+    assert!(text.ends_with(told), "{text}");
 }
 
 #[test]

@@ -172,7 +172,8 @@ impl Limits {
 
 /// What holds for one tenant: the engine's, its tier's and its own limits taken together.
 ///
-/// Shown as one line, such as `rate 10 jobs per 60s, concurrency 4, overload reject`.
+/// Shown as one line, such as `rate 10 jobs per 60s, concurrency 4, overload reject`; a bound of 0 is
+/// shown as `0 (paused)`.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Quota {
@@ -213,13 +214,12 @@ impl Quota {
 
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |cap: Option<Cap>| cap.map(|cap| cap.to_string());
         let stated = [
             ("rate", self.rate.map(|rate| rate.to_string())),
-            ("concurrency", text(self.concurrency)),
-            ("concurrency_min", text(self.concurrency_min)),
+            ("concurrency", self.concurrency.map(show_bound)),
+            ("concurrency_min", self.concurrency_min.map(|cap| cap.to_string())),
             ("concurrency_promoted", self.concurrency_promoted.map(|n| n.to_string())),
-            ("tier_concurrency", text(self.tier_concurrency)),
+            ("tier_concurrency", self.tier_concurrency.map(show_bound)),
             ("max_wait", self.max_wait.map(show_duration)),
             ("budgets", (!self.budgets.is_empty()).then(|| self.budgets.join(" and "))),
         ];
@@ -250,6 +250,12 @@ impl fmt::Display for Overload {
             Overload::Wait(time) => write!(f, "wait {}", show_duration(*time)),
         }
     }
+}
+
+/// A bound with what 0 means.
+fn show_bound(cap: Cap) -> String {
+    let paused = if matches!(cap, Cap::Grants(0) | Cap::Percent(0)) { " (paused)" } else { "" };
+    format!("{cap}{paused}")
 }
 
 /// One dimension of a budget, such as `tokens`; at least one of the limits is stated.
@@ -348,7 +354,7 @@ mod tests {
             .over(&Limits::default());
         quota.tier_concurrency = Some(Cap::Grants(0));
         let expected = "rate 10 jobs per 60s, concurrency 64, concurrency_min 5%, \
-                        concurrency_promoted 100, tier_concurrency 0, max_wait 60s, \
+                        concurrency_promoted 100, tier_concurrency 0 (paused), max_wait 60s, \
                         budgets a and b, overload wait 1500ms";
         assert_eq!(quota.to_string(), expected);
     }
