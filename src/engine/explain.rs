@@ -72,7 +72,8 @@ pub struct Wait {
     /// question where no visit has found so yet.
     pub since: Nanos,
     /// The moment that ends the wait, on the engine's clock, where it is known: another may be ahead
-    /// then, and the lane takes its turn. `None` for what ends with a grant or a change of policy.
+    /// then, and the lane takes its turn. With the policy's jitter in it: something else may bring the lane
+    /// back between the limit's moment and this one, but nothing does before the limit's. `None` for what ends with a grant or a change of policy.
     pub eligible_at: Option<Nanos>,
     /// How much of the limit is used; for `too_wide`, what the job would use.
     pub used: u64,

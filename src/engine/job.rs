@@ -102,7 +102,12 @@ impl<T> Job<T> {
     /// Sets how urgent the job is among its tenant's jobs: 0, the default, to 9,000; what is outside
     /// becomes the nearest. It is mapped to one of four bands by the policy's `priority_bands`; higher bands
     /// go first, and inside a band jobs go in the order in which they came. The lowest band that has
-    /// jobs gets at least one of any 16 of its tenant's grants.
+    /// jobs gets at least one of any 16 grants of its lane.
+    ///
+    /// All that holds per lane: among a tenant's jobs without a requirement, and among those with the same
+    /// one ([`Job::requires`]). Lanes of one tenant share its turns evenly, whatever the priorities of their
+    /// jobs: of a tenant with `n` backlogged lanes it is one of about `16 * n` grants. The bands are those of
+    /// the policy at the moment of submission.
     #[inline]
     #[must_use]
     pub fn priority(mut self, priority: i32) -> Self {

@@ -132,7 +132,9 @@ impl<T: Send + 'static> Engine<T> {
     }
 
     /// Replaces the policy. New weights hold from each tenant's next visit, new bounds for the
-    /// next submission; balances are kept and no queued job is dropped.
+    /// next submission; balances are kept and no queued job is dropped. A concurrency that the policy
+    /// before did not have counts the grants from now on, and not those that are out; a new `max_wait` and
+    /// new priority bands hold for jobs that are submitted from now on.
     ///
     /// # Errors
     /// [`SetPolicyError`] when the policy cannot follow the present one; nothing changes then.

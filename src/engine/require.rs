@@ -32,7 +32,8 @@ enum NoPlace {
 
 impl<T: Send + 'static> Engine<T> {
     /// What stands for `capabilities` in [`Job::requires`]: only workers that have all of them are
-    /// granted such a job. `None` when the engine has been asked for 4,096 other sets.
+    /// granted such a job. An engine remembers at most 4,096 distinct sets over its life, the empty one
+    /// included; `None` for one more. A set that it knows is always found.
     ///
     /// # Cost
     /// A lock and a comparison with every set asked for before: ask once, not for every job.
