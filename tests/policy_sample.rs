@@ -109,7 +109,7 @@ fn the_variables_that_the_sample_names_work_on_it() {
         .collect();
     assert_eq!(vars.len(), 4);
     let policy = Policy::from_toml_with_env(SAMPLE, vars).unwrap();
-    assert_eq!(policy.queue_max(), 5_000);
+    assert_eq!(policy.queue_max(), 500_000);
     assert_eq!(policy.tier("starter").unwrap().quantum(), 40.0);
     assert_eq!(policy.override_for("acme.example").unwrap().weight, Weight::new(5.0).ok());
     let trial = policy.override_for("trial").unwrap();

@@ -19,7 +19,7 @@ const PAUSED_NAMED_MAX: usize = 5;
 /// Names one policy file.
 #[derive(Args)]
 #[command(after_help = "FAIRLANE__ variables override single keys, such as \
-                        FAIRLANE__ENGINE__QUEUE_MAX=5000.\n\
+                        FAIRLANE__ENGINE__QUEUE_MAX=500000.\n\
                         Exit code 0: the policy is valid. 1: it is not, or cannot be read.")]
 pub(crate) struct CheckArgs {
     /// Policy file (TOML).

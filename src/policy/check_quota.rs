@@ -249,8 +249,8 @@ mod tests {
         let own = acme.unwrap();
         assert_eq!((own.rate(), own.max_wait(), own.budgets()), (Own::Lift, Own::Lift, &Own::Lift));
         let quota = policy.quota_for(policy.default_tier(), acme);
-        let expected = "concurrency 0, concurrency_min 3, tier_concurrency 75%, max_wait 60min, \
-                        overload wait 1500ms";
+        let expected = "concurrency 0 (paused), concurrency_min 3, tier_concurrency 75%, \
+                        max_wait 60min, overload wait 1500ms";
         assert_eq!((quota.to_string().as_str(), quota.high_quota_eligible), (expected, true));
         assert_eq!(quota.minimum(policy.concurrency()), 0);
     }

@@ -40,7 +40,13 @@ impl Terms {
     pub(crate) fn of(&self, tenant: usize, tier: usize) -> Due {
         let tier = self.own.get(&tenant).unwrap_or(&self.tiers[tier]);
         let weight = f64::from(tier.weight) / 1_000.0;
-        Due { weight, quantum: weight * f64::from(self.base), bound: tier.bound }
+        let bound = self.bound(tier);
+        Due { weight, quantum: weight * f64::from(self.base), bound }
+    }
+
+    /// What a policy may say of a tier's bound: no more than the engine's.
+    fn bound(&self, tier: &Tier) -> u32 {
+        tier.bound.min(self.queue_max)
     }
 
     /// The smallest quantum of any tier, in cost units.
@@ -79,7 +85,7 @@ impl Terms {
         for (number, tier) in self.tiers.iter().enumerate() {
             policy = policy
                 .tier(tier_name(number), weight(tier))
-                .tier_queue_max(tier_name(number), tier.bound);
+                .tier_queue_max(tier_name(number), self.bound(tier));
             if !tier.quota.is_none() {
                 policy = policy.tier_limits(tier_name(number), tier.quota.limits());
             }
@@ -90,7 +96,7 @@ impl Terms {
         for (tenant, own) in &self.own {
             policy = policy
                 .tenant_weight(tenant_name(*tenant), weight(own))
-                .tenant_queue_max(tenant_name(*tenant), own.bound)
+                .tenant_queue_max(tenant_name(*tenant), self.bound(own))
                 .tenant_limits(tenant_name(*tenant), own.quota.limits());
         }
         policy.build().ok()

@@ -15,7 +15,7 @@ const LISTED_MAX: usize = 50;
 /// which are only counted.
 pub(super) fn toml(policy: &Policy) -> String {
     let mut out = engine(policy);
-    policy.tiers().iter().for_each(|listed| out += &tier(listed));
+    policy.tiers().iter().for_each(|listed| out += &tier(listed, policy.queue_max()));
     for (name, own) in policy.overrides().take(LISTED_MAX) {
         out += &tenant(name, own);
     }
@@ -49,12 +49,14 @@ fn engine(policy: &Policy) -> String {
     )
 }
 
-fn tier(tier: &Tier) -> String {
+fn tier(tier: &Tier, queue_max: u32) -> String {
+    // A default above the engine's bound holds, but may not be stated for a tier.
+    let bound = if tier.queue_max() > queue_max { "# queue_max" } else { "queue_max" };
     let waits = Some(tier.overload()).filter(|overload| *overload != Overload::Reject);
     let budgets = Some(tier.budgets()).filter(|names| !names.is_empty());
     let settings = [
         line("weight", tier.weight()),
-        line("queue_max", grouped(tier.queue_max())),
+        line(bound, grouped(tier.queue_max())),
         maybe("rate", tier.rate().map(text)),
         maybe("concurrency", tier.concurrency().map(cap)),
         maybe("concurrency_promoted", tier.concurrency_promoted().map(grouped)),
