@@ -72,8 +72,9 @@ pub struct Wait {
     /// question where no visit has found so yet.
     pub since: Nanos,
     /// The moment that ends the wait, on the engine's clock, where it is known: another may be ahead
-    /// then, and the lane takes its turn. With the policy's jitter in it: something else may bring the lane
-    /// back between the limit's moment and this one, but nothing does before the limit's. `None` for what ends with a grant or a change of policy.
+    /// then, and the lane takes its turn. `None` for what ends with a grant or a change of policy. The
+    /// policy's jitter is in it: something else may bring the lane back between the limit's moment and
+    /// this one, but no job goes before the limit's.
     pub eligible_at: Option<Nanos>,
     /// How much of the limit is used; for `too_wide`, what the job would use.
     pub used: u64,
@@ -191,8 +192,7 @@ impl<T: Send + 'static> Shared<T> {
         let (used, limit) = denial.used;
         let (gate, now) = (&self.lanes.gate, self.clock.now());
         let named = denial.budget.and_then(|part| Named::of(part, gate, now));
-        let tier = |number: u32| &*terms.plan.tiers[number as usize];
-        let detail = Detail { denial, rate: terms.rules.rate, named, tier: &tier };
+        let detail = Detail { denial, rate: terms.rules.rate, named, tiers: &terms.plan.tiers };
         let text = detail.to_string();
         let (budget, dimension) = detail.named.map(|it| (it.budget, it.dimension)).unzip();
         let dimension = dimension.flatten();
@@ -250,8 +250,8 @@ struct Detail<'a> {
     denial: &'a Denial,
     rate: Option<Rate>,
     named: Option<Named>,
-    /// A tier's name.
-    tier: &'a dyn Fn(u32) -> &'a str,
+    /// Names of tiers by number; the newest may be missing.
+    tiers: &'a [String],
 }
 
 impl fmt::Display for Detail<'_> {
@@ -289,7 +289,8 @@ impl Detail<'_> {
         match self.denial.until {
             Until::Slot(Scope::Tenant(_)) => f.write_str("paused: the tenant's concurrency is 0"),
             Until::Slot(Scope::Tier(number)) => {
-                write!(f, "paused: tier_concurrency of {} is 0", (self.tier)(number))
+                let tier = self.tiers.get(number as usize).map_or("the tier", String::as_str);
+                write!(f, "paused: tier_concurrency of {tier} is 0")
             }
             Until::Slot(Scope::Engine) => f.write_str("paused: the engine's concurrency is 0"),
             _ => f.write_str("paused"),

@@ -6,8 +6,8 @@ use super::slots::Slots;
 use super::{Denial, Held};
 use crate::error::Reason;
 use crate::limit::{Meter, Rate};
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{IS_MODEL, Mutex};
 use crate::units::Nanos;
 
 /// A limited tenant's quotas. Made when the tenant is first limited.
@@ -190,12 +190,19 @@ impl Entry {
 
     /// Notes the moment until which the lane is about to be parked, if it is for one.
     pub(crate) fn leave_until(&self, moment: Option<Nanos>) {
-        self.returns_at.store(moment.map_or(0, |moment| moment.0), Relaxed);
+        self.advise(moment.map_or(0, |moment| moment.0));
     }
 
     /// Notes that the lane is parked no longer.
     pub(crate) fn come_back(&self) {
-        self.returns_at.store(0, Relaxed);
+        self.advise(0);
+    }
+
+    fn advise(&self, moment: u64) {
+        // Nothing but words depends on it, and in a model every access multiplies the schedules.
+        if !IS_MODEL {
+            self.returns_at.store(moment, Relaxed);
+        }
     }
 
     /// How long it is at `now` until the lane's next job may go, where a moment says so.
