@@ -269,9 +269,9 @@ fn a_tier_with_tenants_cannot_go() {
 fn narrow_tiers(round: u32, tiers: u32) -> Policy {
     let name = |tier| format!("r{round}-{tier}");
     let with = |policy: PolicyBuilder, tier| {
-        policy.tier(&name(tier), Weight::ONE).tier_concurrency(&name(tier), Cap::Grants(1))
+        policy.tier(name(tier), Weight::ONE).tier_concurrency(name(tier), Cap::Grants(1))
     };
-    policy(|policy| (0..tiers).fold(policy, with).default_tier(&name(0)))
+    policy(|policy| (0..tiers).fold(policy, with).default_tier(name(0)))
 }
 
 // A limit that cannot be counted is refused: it must not be taken for none.

@@ -240,7 +240,9 @@ pub struct Refused<T> {
     /// For a full queue: jobs queued and the bound. For an invalid cost: the cost, and 0; for an
     /// invalid kind 0 and [`FOREIGN_KIND`]; for budgets that cannot be 0 and [`BAD_SPENDS`].
     pub(super) detail: (u64, u64),
-    pub(super) retry_after: Option<Duration>,
+    /// Milliseconds until a place can come free, 0 where that is not known. Fits beside the reason, so that
+    /// a refusal is no larger for it.
+    pub(super) retry_ms: u32,
 }
 
 /// Marks a refusal for the job's kind.
@@ -250,7 +252,7 @@ pub(super) const BAD_SPENDS: u64 = u64::MAX - 1;
 
 impl<T> Refused<T> {
     pub(super) fn new(job: Job<T>, reason: Reason, detail: (u64, u64)) -> Self {
-        Refused { job, reason, detail, retry_after: None }
+        Refused { job, reason, detail, retry_ms: 0 }
     }
 
     /// Why the job was refused.
@@ -284,10 +286,11 @@ impl<T> Refused<T> {
 
     /// How long it is, by the engine's clock, until there can be room again, where that is known: a full
     /// queue whose next job waits for its rate or for the reset of a budget has none before that moment.
-    /// `None` where room comes with the end of a grant, a change of policy, or not by waiting.
+    /// `None` where room comes with the end of a grant, a change of policy, or not by waiting. In whole
+    /// milliseconds, rounded up, and 49 days for what is longer.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        (self.retry_ms > 0).then(|| Duration::from_millis(self.retry_ms.into()))
     }
 
     /// Of a job that is invalid, whether it is so for its cost.
@@ -317,7 +320,7 @@ impl<T> fmt::Display for Refused<T> {
         match self.reason {
             Reason::QueueFull => {
                 write!(f, "queue full: {current} of {limit} jobs queued")?;
-                let after = self.retry_after;
+                let after = self.retry_after();
                 after.map_or(Ok(()), |time| write!(f, ", retry in {} s", time.as_secs_f64()))
             }
             Reason::EngineFull => write!(f, "engine full: room for {limit} jobs is taken"),

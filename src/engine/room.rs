@@ -71,7 +71,8 @@ impl<T: Send + 'static> Shared<T> {
         if refused.reason == Reason::QueueFull {
             let entry = self.lanes.gate.known(lane);
             let left = entry.and_then(|entry| entry.returns_in(self.clock.now()));
-            refused.retry_after = left.map(Nanos::as_duration);
+            let ms = left.map_or(0, |left| left.0.div_ceil(1_000_000));
+            refused.retry_ms = u32::try_from(ms).unwrap_or(u32::MAX);
         }
         refused
     }

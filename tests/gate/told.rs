@@ -134,6 +134,8 @@ fn a_full_queue_behind_a_rate_or_a_reset_says_when_there_can_be_room() {
         assert_eq!(told.to_string(), text);
         rig.at((seconds + 1) * SECOND - 1);
         assert!(rig.look(1).is_empty());
+        let nearly = refused(&rig, acme, Job::new("third")).retry_after();
+        assert_eq!(nearly, Some(Duration::from_millis(1)), "rounded up");
         assert!(rig.engine.submit(acme, "too early").is_err());
         rig.at((seconds + 1) * SECOND);
         assert_eq!(rig.look(1).len(), 1);
