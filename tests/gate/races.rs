@@ -162,7 +162,8 @@ fn a_wait_for_room_counts_one_refusal_however_often_it_tries() {
 #[test]
 fn a_wait_for_room_ends_with_the_job() {
     const MOST: Duration = Duration::from_secs(20);
-    let ends: [fn(&Engine<u32>) -> Job<u32>; 2] = [
+    type Ending = fn(&Engine<u32>) -> Job<u32>;
+    let ends: [Ending; 2] = [
         |engine| Job::new(7).deadline(engine.now().after(Nanos(10_000_000))),
         |_| Job::new(7).max_wait(Duration::from_millis(10)),
     ];
