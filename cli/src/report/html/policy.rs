@@ -208,7 +208,7 @@ mod tests {
         let text = format!(
             "[engine]\nqueue_max = 5000\n[defaults]\nqueue_max = 70\ntier = 'gold'\n\
              [tiers.gold]\nweight = 1.5\n[tiers.tin-1]\nweight = 0.01\nqueue_max = 9\n\
-             [tenants.{name}]\nweight = 3.25\n[tenants.plain]\nqueue_max = 12345\n\
+             [tenants.{name}]\nweight = 3.25\n[tenants.plain]\nqueue_max = 4321\n\
              [costs]\nsign = 2000\nbatch = 'size'\n{name} = 1\n",
             name = quoted(HOSTILE)
         );
