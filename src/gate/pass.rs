@@ -27,8 +27,10 @@ pub(crate) struct Pass<'a> {
     /// What the rate lets go at this moment, and what of it is not counted yet.
     room: u64,
     uncounted: u64,
-    /// Jobs admitted, and slots of the tenant that were taken for the next ones.
+    /// Jobs admitted, those of them that the tenant's state knows of, and slots of the tenant that were taken
+    /// for the next ones.
     admitted: u32,
+    noted: u32,
     ahead: u32,
     /// Whether there are no limits but the tenant's own rate and slots.
     is_simple: bool,
@@ -79,6 +81,7 @@ impl<'a> Pass<'a> {
             room,
             uncounted: 0,
             admitted: 0,
+            noted: 0,
             ahead: 0,
             is_simple,
             closed,
@@ -165,7 +168,7 @@ impl<'a> Pass<'a> {
         self.rules.rate.as_ref().map_or(Ok(()), |rate| check_rate(self.state, rate, cost))
     }
 
-    /// Counts what has been admitted.
+    /// Has the tenant's state know of what has been admitted.
     fn count(&mut self) {
         let amount = std::mem::take(&mut self.uncounted);
         if let Some(rate) = self.rules.rate.as_ref().filter(|_| amount > 0) {
@@ -173,7 +176,7 @@ impl<'a> Pass<'a> {
                 self.state.meter.count(rate, amount);
             }
         }
-        if self.admitted > 0 {
+        if std::mem::replace(&mut self.noted, self.admitted) < self.admitted {
             self.state.waiting = None;
         }
     }

@@ -258,3 +258,20 @@ proptest! {
         }
     }
 }
+
+// One look grants two jobs and refuses the third: the wait has begun, and a second refusal does not begin it anew.
+#[test]
+fn a_wait_that_began_in_a_look_with_grants_keeps_its_beginning() {
+    let rate = Rate::strict(2, Unit::Jobs, Duration::from_secs(60)).unwrap();
+    let limits = Limits::default().rate(rate);
+    let mut rig = Rig::new(limited(limits.clone()));
+    let acme = rig.tenant("acme");
+    (0..5).for_each(|_| rig.submit(acme, "job"));
+    rig.at(SECOND);
+    assert_eq!(rig.look(9).len(), 2);
+    assert_eq!(wait(&rig, acme).since, Nanos(SECOND));
+    rig.at(2 * SECOND);
+    rig.engine.set_policy(limited(limits)).unwrap();
+    assert!(rig.look(9).is_empty());
+    assert_eq!(wait(&rig, acme).since, Nanos(SECOND));
+}
