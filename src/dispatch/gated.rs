@@ -38,32 +38,39 @@ impl<'a, T> Taker<T> for Gated<'a> {
         self.granting.close_till(till);
     }
 
+    #[inline(always)]
     fn admit(&mut self, till: &mut Till<'a>, cost: u32) -> bool {
-        // The ring may ask twice about a job that it may not take; slots taken in vain go back later,
-        // so only the first answer is right.
-        if self.denial.is_some() || !till.purse.covers(cost) {
+        if !till.purse.covers(cost) {
             return false;
         }
-        if let Some(held) = self.pass.admit_at_once(cost) {
-            self.held = held;
+        if self.pass.admit_at_once(cost) {
+            self.held = Held::OWN;
             return till.purse.pay(cost);
         }
-        match self.pass.admit(cost, None) {
-            Ok(held) => {
-                self.held = held;
-                till.purse.pay(cost)
-            }
-            Err(denial) => {
-                self.denial = Some(denial);
-                false
-            }
-        }
+        self.asks(cost) && till.purse.pay(cost)
     }
 
     fn make(&mut self, till: &mut Till<'a>, cost: u32, stamp: Stamp, payload: T) -> Grant<T> {
         let waited = self.granting.waited(stamp).to_bits();
         let kept = Waited::from_bits(self.pass.keep(self.held, cost, None, waited));
         self.granting.grant(till, (cost, self.held), kept, payload)
+    }
+}
+
+impl Gated<'_> {
+    /// Whether the gate lets a job of `cost` go that is not let go at once.
+    #[cold]
+    fn asks(&mut self, cost: u32) -> bool {
+        // The ring may ask twice about a job that it may not take; slots taken in vain go back later,
+        // so only the first answer is right.
+        if self.denial.is_some() {
+            return false;
+        }
+        match self.pass.admit(cost, None) {
+            Ok(held) => self.held = held,
+            Err(denial) => self.denial = Some(denial),
+        }
+        self.denial.is_none()
     }
 }
 

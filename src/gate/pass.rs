@@ -6,7 +6,7 @@ use super::purse::{Purse, Spending};
 use super::rules::{Held, Rules};
 use super::{Denial, Entry, Extra, Gate, Scope, Until};
 use crate::error::Reason;
-use crate::limit::Rate;
+use crate::limit::{Rate, Unit};
 use crate::sync::mutant;
 use crate::units::Nanos;
 use std::sync::Arc;
@@ -24,18 +24,39 @@ pub(crate) struct Pass<'a> {
     now: Nanos,
     /// A slot that was taken for this visit and is not used yet.
     handed: Held,
-    /// What the rate lets go at this moment, and what of it is not counted yet.
+    /// What the rate lets go at this moment, and what it did when the state counted last.
     room: u64,
-    uncounted: u64,
+    counted: u64,
+    weigh: Weigh,
     /// Jobs admitted, those of them that the tenant's state knows of, and slots of the tenant that were taken
     /// for the next ones.
     admitted: u32,
     noted: u32,
     ahead: u32,
-    /// Whether there are no limits but the tenant's own rate and slots.
-    is_simple: bool,
     /// What is to be done after the visit.
     closed: Closed,
+}
+
+/// What a job counts as under a rate: nothing, 1, or its cost.
+#[derive(Clone, Copy)]
+struct Weigh {
+    fixed: u64,
+    of_cost: u64,
+}
+
+impl Weigh {
+    fn by(rate: Option<&Rate>) -> Weigh {
+        match rate.map(|rate| rate.unit()) {
+            None => Weigh { fixed: 0, of_cost: 0 },
+            Some(Unit::Jobs) => Weigh { fixed: 1, of_cost: 0 },
+            Some(Unit::Cost) => Weigh { fixed: 0, of_cost: u64::MAX },
+        }
+    }
+
+    #[inline(always)]
+    fn amount(self, cost: u32) -> u64 {
+        u64::from(cost) & self.of_cost | self.fixed
+    }
 }
 
 /// What a visit leaves to be done once the lane is nobody's.
@@ -69,7 +90,7 @@ impl<'a> Pass<'a> {
             state.meter.advance(rate, now);
             state.meter.room(rate)
         });
-        let is_simple = rules.budgets.is_empty() && rules.tier.is_none() && !rules.engine;
+        let weigh = Weigh::by(rules.rate.as_ref());
         Pass {
             gate,
             entry,
@@ -79,38 +100,33 @@ impl<'a> Pass<'a> {
             now,
             handed,
             room,
-            uncounted: 0,
+            counted: room,
+            weigh,
             admitted: 0,
             noted: 0,
             ahead: 0,
-            is_simple,
             closed,
         }
     }
 
-    /// The same as [`Pass::admit`] for most jobs of a visit. `None` when there is more to be asked.
+    /// The same as [`Pass::admit`] for most jobs of a visit, which hold [`Held::OWN`] then. `false` when there
+    /// is more to be asked.
     #[inline(always)]
-    pub(crate) fn admit_at_once(&mut self, cost: u32) -> Option<Held> {
-        let amount = self.amount(cost);
-        let goes = self.is_simple && self.ahead > 0 && amount <= self.room;
-        goes.then(|| {
+    pub(crate) fn admit_at_once(&mut self, cost: u32) -> bool {
+        let amount = self.weigh.amount(cost);
+        // Slots are taken ahead only where there is nothing else to be asked.
+        let goes = self.ahead > 0 && amount <= self.room;
+        if goes {
             self.ahead -= 1;
             self.charge(amount);
-            Held::OWN
-        })
-    }
-
-    /// What a job counts as under the rate, if there is one.
-    #[inline(always)]
-    fn amount(&self, cost: u32) -> u64 {
-        self.rules.rate.as_ref().map_or(0, |rate| rate.amount(cost))
+        }
+        goes
     }
 
     /// Charges a job that goes. The moment is the same for a whole visit, so the rate counts at its end.
     #[inline(always)]
     fn charge(&mut self, amount: u64) {
         self.room = self.room.saturating_sub(amount);
-        self.uncounted += amount;
         self.admitted += 1;
     }
 
@@ -153,7 +169,7 @@ impl<'a> Pass<'a> {
     }
 
     fn admit_unbudgeted(&mut self, cost: u32) -> Result<Held, Denial> {
-        let amount = self.amount(cost);
+        let amount = self.weigh.amount(cost);
         if amount > self.room {
             self.check_rate(cost)?;
         }
@@ -170,7 +186,7 @@ impl<'a> Pass<'a> {
 
     /// Has the tenant's state know of what has been admitted.
     fn count(&mut self) {
-        let amount = std::mem::take(&mut self.uncounted);
+        let amount = std::mem::replace(&mut self.counted, self.room) - self.room;
         if let Some(rate) = self.rules.rate.as_ref().filter(|_| amount > 0) {
             if !mutant!("gate.rate_uncounted") {
                 self.state.meter.count(rate, amount);
@@ -239,13 +255,16 @@ impl<'a> Pass<'a> {
     }
 
     /// Takes slots of the tenant for the next jobs: the more, the more there have been in this visit, so that a
-    /// long one takes few times, and one of a single job none in vain. At least one, or it is an error.
+    /// long one takes few times, and one of a single job none in vain. One where there is more to be asked of
+    /// each job. At least one, or it is an error.
     #[cold]
     fn take_ahead(&mut self) -> Result<(), Denial> {
-        let tenant = Scope::Tenant(self.slot);
+        let (tenant, rules) = (Scope::Tenant(self.slot), self.rules);
+        let is_simple = rules.budgets.is_empty() && rules.tier.is_none() && !rules.engine;
+        let most = if is_simple { (3 * self.admitted + 1).min(AHEAD_MAX) } else { 1 };
         self.ahead = match self.handed.has(tenant) {
             true => self.take(tenant).into(),
-            false => self.entry.slots.take_some((3 * self.admitted + 1).min(AHEAD_MAX)),
+            false => self.entry.slots.take_some(most),
         };
         if self.ahead > 0 { Ok(()) } else { Err(no_slot(self.gate, tenant)) }
     }
