@@ -374,7 +374,8 @@ impl Oracle {
             Standing::Idle => lane.places.is_empty(),
             Standing::Ready => lane.places.iter().any(|place| place.state == State::Reserved),
             Standing::Waits(Reason::NotDue, until) => {
-                ready(lane, self.looked_at).next().is_none()
+                // Jobs that are too wide stand aside.
+                ready(lane, self.looked_at).all(|place| self.is_too_wide(tenant, place.cost))
                     && until.is_none_or(|at| visible(lane).any(|place| place.order.due == at))
             }
             Standing::Waits(reason, until) => {
@@ -385,10 +386,11 @@ impl Oracle {
             return Ok(());
         }
         let text = format!(
-            "tenant {tenant} {said:?} at {}, known: {:?}, {:?}",
+            "tenant {tenant} {said:?} at {}, known: {:?}, {:?}, {:?}",
             self.looked_at,
             self.caps(tenant),
-            self.limits().lanes[tenant]
+            self.limits().lanes[tenant],
+            visible(lane).collect::<Vec<_>>()
         );
         breach(Kind::Reason, text)
     }
