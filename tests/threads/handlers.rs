@@ -3,7 +3,7 @@
 use crate::idleness::{Run, waits_beside_idle};
 use crate::tries::{Gate, Opens, spin, within_tries};
 use fairlane::{Engine, Grant, Tenant};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -116,16 +116,39 @@ fn measure() -> Result<Vec<u64>, String> {
     Ok(waits)
 }
 
+/// How much later than asked a plain thread wakes up that sleeps for a millisecond at a time until `ends`, at
+/// p99.9: what the machine keeps from everybody, in nanoseconds.
+fn lateness(ends: &AtomicBool) -> u64 {
+    let (mut late, nap) = (vec![0], Duration::from_millis(1));
+    while !ends.load(Relaxed) {
+        let start = Instant::now();
+        thread::sleep(nap);
+        late.push((start.elapsed() - nap).as_nanos() as u64);
+    }
+    late.sort_unstable();
+    late[late.len() - 1 - late.len() / 1_000]
+}
+
 /// The scheduler of a busy machine may leave a woken worker without a core for a while, so 1 ms is
-/// asked of 99.9 %. Jobs left behind the stuck one are fewer than that, but wait until the end:
-/// none may wait for 50 ms.
+/// asked of 99.9 %, on top of what a plain thread gets meanwhile. Jobs left behind the stuck one are
+/// fewer than that, but wait until the end: none may wait for 50 ms.
 #[test]
 fn no_job_waits_beside_an_idle_worker() {
     within_tries("mixed_handlers", 6, || {
-        let waits = measure()?;
+        let ends = AtomicBool::new(false);
+        let (waits, machine) = thread::scope(|scope| {
+            let plain = scope.spawn(|| lateness(&ends));
+            let waits = measure();
+            ends.store(true, Relaxed);
+            (waits, plain.join().expect("it only sleeps"))
+        });
+        let waits = waits?;
         let (p999, most) = (waits[JOBS - JOBS / 1_000], waits[JOBS - 1]);
         let over = waits.iter().filter(|wait| **wait > 1_000_000).count();
-        let figures = format!("p99.9 {p999} ns, most {most} ns, {over} of {JOBS} over 1 ms");
-        if p999 <= 1_000_000 && most < 50_000_000 { Ok(figures) } else { Err(figures) }
+        let figures = format!(
+            "p99.9 {p999} ns, most {most} ns, {over} of {JOBS} over 1 ms; a plain thread: {machine} ns"
+        );
+        let allowed = 1_000_000 + 2 * machine;
+        if p999 <= allowed && most < 50_000_000 { Ok(figures) } else { Err(figures) }
     });
 }
