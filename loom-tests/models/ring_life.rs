@@ -43,6 +43,45 @@ fn ring_leave_two_producers() {
     });
 }
 
+/// A lane that lingers without a block gets its next jobs from producers that do not put it into the
+/// rotation: the drainer, which has it all the time, finds them, in order. Bound: 3 preemptions.
+#[test]
+fn ring_linger_blockless() {
+    check("ring_linger_blockless", Some(3), || {
+        let lane = Lane::new(1, 3, 3);
+        lane.push(1).unwrap();
+        let producer = Arc::clone(&lane);
+        let producer = thread::spawn(move || [2, 3].map(|job| producer.push(job).unwrap()));
+        let mut jobs = lane.visit_and_linger(3);
+        jobs.extend(lane.visit_and_linger(3));
+        producer.join().unwrap();
+        jobs.extend(lane.finish());
+        assert_eq!(jobs, [1, 2, 3]);
+        lane.assert_blocks(3);
+    });
+}
+
+/// The same with two producers, one of which brings the block, and blocks of two slots.
+/// Bound: 3 preemptions.
+#[test]
+fn ring_linger_two_producers() {
+    check("ring_linger_two_producers", Some(3), || {
+        let lane = Lane::new(2, 2, 3);
+        lane.push(1).unwrap();
+        assert_eq!(lane.visit_and_linger(1), [1]);
+        let producers = [2, 3].map(|job| {
+            let lane = Arc::clone(&lane);
+            thread::spawn(move || lane.push(job).unwrap())
+        });
+        let mut jobs = lane.visit_and_linger(3);
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        jobs.extend(lane.finish());
+        jobs.sort_unstable();
+        assert_eq!(jobs, [2, 3]);
+        lane.assert_blocks(2);
+    });
+}
+
 /// A drainer that takes the lane out of the rotation hands its state, through the producer that
 /// brings the lane back, to another drainer. At most 4 preemptions.
 #[test]

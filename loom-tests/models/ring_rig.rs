@@ -167,6 +167,22 @@ impl<T: Send> Lane<T> {
         jobs
     }
 
+    /// The same for a lane that, when it is empty, stays without a block.
+    pub(super) fn visit_and_linger(&self, most: usize) -> Vec<T> {
+        let mut jobs = Vec::new();
+        if self.standing.swap(0, Acquire) == 1 {
+            let mut returns = Returns::new();
+            self.open(|head| {
+                let stop = self.take(head, most, &mut returns, &mut jobs);
+                if stop == Stop::Nothing && !jobs.is_empty() {
+                    head.give_up_block((&self.tail, &self.pool, &mut returns));
+                }
+            });
+            self.activate();
+        }
+        jobs
+    }
+
     fn open<R>(&self, work: impl FnOnce(&mut Head) -> R) -> R {
         self.drain.with_mut(|head| {
             // SAFETY: the caller has taken the lane out of the rotation.

@@ -3,7 +3,7 @@
 use super::barren::Barren;
 use super::gated::Errands;
 use super::lanes::Lanes;
-use super::linger::Linger;
+use super::linger::{Linger, Stay};
 use super::pace::Pace;
 use super::plan::Plan;
 use super::visit::{Place, Tally, prefetch_job, prefetch_rows};
@@ -168,7 +168,7 @@ impl Seat {
         out.limit(most as usize);
         let most = out.room() as u32;
         let mut tally = Tally::of(out, now);
-        tally.linger = !slow && self.linger.is_worth_it() && !lanes.pool.is_scarce();
+        tally.stay = if slow { Stay::No } else { self.linger.decide(lanes.pool.is_scarce()) };
         let shift = self.shift();
         let mut barren = Barren::default();
         while tally.out.room() > 0 {
@@ -348,10 +348,7 @@ impl Seat {
         match place {
             Place::Again => findings.again(right),
             Place::Over => findings.over(right),
-            Place::Lingers => {
-                self.linger.left();
-                findings.lingers(right);
-            }
+            Place::Lingers => findings.lingers(right),
             Place::Gone | Place::Parked | Place::Ordered => {}
         }
     }

@@ -3,6 +3,7 @@
 use super::gated::Gated;
 use super::granting::Granting;
 use super::lanes::Lanes;
+use super::linger::Stay;
 use super::plan::Profile;
 use super::seat::{Seat, Visit, unit};
 use crate::claim::Grant;
@@ -22,8 +23,8 @@ pub(super) struct Tally<'a, T> {
     pub(super) cost: u64,
     pub(super) visits: u32,
     pub(super) stalled: bool,
-    /// Whether a lane found empty stays for one more round.
-    pub(super) linger: bool,
+    /// What becomes of a lane found empty.
+    pub(super) stay: Stay,
 }
 
 impl<T> Spot<'_, T> {
@@ -66,7 +67,7 @@ impl<T> Spot<'_, T> {
 impl<'a, T> Tally<'a, T> {
     /// Nothing done yet at `now`, and grants for as many jobs as `out` has room for.
     pub(super) fn of(out: &'a mut Outbox<Grant<T>>, now: Nanos) -> Self {
-        Tally { out, now, cost: 0, visits: 0, stalled: false, linger: false }
+        Tally { out, now, cost: 0, visits: 0, stalled: false, stay: Stay::No }
     }
 }
 
@@ -142,10 +143,11 @@ impl Seat {
                 return Ok(Place::Ordered);
             }
             let before = (tally.out.len(), tally.cost);
+            let had_block = drain.head.has_block();
             let visited = self.drain(spot, drain, tally, findings);
             let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
             if claim.is_lingering() {
-                self.linger.found(jobs > 0);
+                self.linger.found(jobs > 0, had_block);
             }
             if jobs > 0 {
                 findings.granted = true;
@@ -272,12 +274,22 @@ impl Seat {
         match next {
             // Most likely empty, but looking at the producers' line to be sure would cost more
             // than visiting the lane once again.
-            Next::Nothing if any && tally.linger => {
+            Next::Nothing if any && tally.stay != Stay::No => {
                 drain.account.granted();
                 drain.account.empty();
+                self.let_linger(spot, drain, tally.stay);
                 Ok(Place::Lingers)
             }
             next => self.place(spot, drain, (next, any), tally, findings),
+        }
+    }
+
+    /// Leaves a lane in the rotation that seems to be empty.
+    #[inline]
+    fn let_linger<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain, stay: Stay) {
+        let lane = (&spot.row.tail, &spot.lanes.pool, &mut self.returns);
+        if stay == Stay::WithBlock || !drain.head.give_up_block(lane) {
+            self.linger.left_with_block();
         }
     }
 

@@ -3,7 +3,7 @@
 use super::pool::{Pool, Returns, Slot};
 use super::spare::Kept;
 use super::tail::Tail;
-use super::word::{BlockId, Meta, NO_BLOCK, PASSED, Stamp, TOMBSTONE, Word, advanced};
+use super::word::{BLOCKLESS, BlockId, Meta, NO_BLOCK, PASSED, Stamp, TOMBSTONE, Word, advanced};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::{Outbox, mutant, ord};
 use crate::units::Order;
@@ -236,8 +236,13 @@ impl Head {
 
     /// Moves to the block that `pos` falls on, if it is there. `spent` gets the block before.
     fn cross<T>(&mut self, tail: &Tail, pool: &Pool<T>, mut spent: impl FnMut(BlockId)) -> bool {
-        // Visible since the claim of this lane, which follows its activation.
-        let first = if self.block == NO_BLOCK { tail.first.load(Relaxed) } else { NO_BLOCK };
+        let first = if self.block == NO_BLOCK {
+            // ORDERING(ring.first_seen): Acquire: a lane that stayed without a block may get one at
+            // any time; pairs with ring.first.
+            tail.first.load(ord!("ring.first_seen", Acquire => Relaxed))
+        } else {
+            NO_BLOCK
+        };
         if first & PASSED != 0 {
             (self.block, self.spent) = (first & !PASSED, true);
         }
@@ -290,6 +295,23 @@ impl Head {
         self.block = NO_BLOCK;
         self.spent = false;
         left
+    }
+
+    /// Gives back the block of an empty lane that stays in the rotation. `false` when a producer was
+    /// faster: then the block stays as well.
+    pub(crate) fn give_up_block<T>(&mut self, lane: (&Tail, &Pool<T>, &mut Returns)) -> bool {
+        let (tail, pool, returns) = lane;
+        let is_given_up = tail.fall_blockless(self.pos);
+        if is_given_up {
+            pool.give(returns, self.leave().block);
+        }
+        is_given_up
+    }
+
+    /// Whether the lane holds a block.
+    #[inline]
+    pub(crate) fn has_block(&self) -> bool {
+        self.block != NO_BLOCK
     }
 
     /// Takes back that it left: a producer was faster.
@@ -359,6 +381,29 @@ impl Tail {
             pool.give(returns, left.block);
         }
         is_idle
+    }
+
+    /// Leaves the empty lane whose head stands at `pos` without a block, unless a producer was
+    /// faster.
+    #[inline]
+    fn fall_blockless(&self, pos: u32) -> bool {
+        let word = self.look();
+        if word.tail() != pos && !mutant!("ring.blockless_unchecked") {
+            return false;
+        }
+        if !mutant!("ring.first_kept") {
+            // The number of a block given back long ago: the next producer's comes in its place.
+            self.first.store(NO_BLOCK, Relaxed);
+        }
+        // ORDERING(ring.fall_blockless): Release: the store above comes before the next producer's;
+        // pairs with ring.reserve.
+        let swapped = self.word.compare_exchange(
+            word.0,
+            word.at(pos, BLOCKLESS).0,
+            ord!("ring.fall_blockless", AcqRel => Relaxed),
+            Relaxed,
+        );
+        swapped.is_ok()
     }
 
     /// Makes the empty lane idle whose head has `left`, unless a producer was faster.

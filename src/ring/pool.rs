@@ -2,7 +2,7 @@
 
 use super::depot::{Depot, Magazine, magazine_size};
 use super::orders::Orders;
-use super::word::{BlockId, NO_BLOCK, TAG_MAX};
+use super::word::{BLOCKLESS, BlockId, NO_BLOCK, TAG_MAX};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, IS_MODEL, UnsafeCell, mutant, ord, spin};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -112,8 +112,8 @@ const STRIPES: usize = if IS_MODEL { 1 } else { 16 };
 const LIGHT_JOBS: u32 = 8;
 /// The most blocks a pool can number.
 ///
-/// Whole chunks, and not the last one: [`NO_BLOCK`] is in none.
-pub(crate) const BLOCKS_MAX: u32 = NO_BLOCK / CHUNK_BLOCKS * CHUNK_BLOCKS;
+/// Whole chunks, and not the last one: [`NO_BLOCK`] and [`BLOCKLESS`] are in none.
+pub(crate) const BLOCKS_MAX: u32 = BLOCKLESS / CHUNK_BLOCKS * CHUNK_BLOCKS;
 
 /// Free blocks that a drainer has gathered and not yet given back.
 pub(crate) struct Returns(Magazine);

@@ -17,8 +17,9 @@ pub(crate) struct Tail {
     /// A head position some producer has read; at or behind the real one. Spares producers the
     /// drainer's cache line until the lane looks full.
     head_seen: AtomicU32,
-    /// The block of the first job since the lane was last idle, or with [`PASSED`] the one before.
-    /// Stored by whoever ended the idleness, read by the drainer it hands the lane to.
+    /// The block of the first job since the lane last had none, or with [`PASSED`] the one before.
+    /// Stored by whoever brought that block, read by the drainer. [`NO_BLOCK`] until then where the
+    /// lane stays in the rotation without a block.
     pub(super) first: AtomicU32,
 }
 
@@ -296,8 +297,10 @@ impl Tail {
     /// Lets the drainer find the block that begins at the position just reserved.
     #[inline]
     pub(super) fn link<T>(&self, pool: &Pool<T>, before: Word, block: BlockId) {
-        if before.is_idle() {
-            self.first.store(block, Relaxed);
+        if !before.has_block() {
+            // ORDERING(ring.first): Release: the block's tag; pairs with ring.first_seen, where the
+            // lane is in the rotation. Otherwise its activation comes after this.
+            self.first.store(block, ord!("ring.first", Release => Relaxed));
         } else {
             // ORDERING(ring.link): Release: the new block's tag; pairs with ring.cross.
             pool.block(before.block())
@@ -347,7 +350,7 @@ pub(crate) fn depth(head: u32, tail: &Tail) -> u32 {
 
 /// Blocks that the lane which `word` shows holds.
 pub(super) fn held<T>(word: Word, pool: &Pool<T>, door: Door<'_>) -> u32 {
-    if word.is_idle() {
+    if !word.has_block() {
         return 0;
     }
     let waiting = backlog(door.head.load(Relaxed), word.tail());

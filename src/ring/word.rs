@@ -8,6 +8,10 @@ pub(crate) type BlockId = u32;
 /// No block. In a lane's word it also means: nobody has this lane in the rotation.
 pub(crate) const NO_BLOCK: BlockId = (1 << BLOCK_BITS) - 1;
 
+/// No block either, but the lane is in the rotation: its next producer brings a block, and need not
+/// put the lane there.
+pub(super) const BLOCKLESS: BlockId = NO_BLOCK - 1;
+
 /// Beside the number of a lane's first block: all its slots have been passed, and its next one is the first.
 pub(super) const PASSED: u32 = 1 << 31;
 
@@ -103,6 +107,12 @@ impl Word {
         self.block() == NO_BLOCK
     }
 
+    /// Whether the lane has a block: the one that holds its last reserved slot.
+    #[inline]
+    pub(super) const fn has_block(self) -> bool {
+        self.block() < BLOCKLESS
+    }
+
     /// The block of a lane that is open and in the rotation, or a number that no block has: the
     /// closed bit stands above the block's, so one look tells.
     #[inline]
@@ -113,7 +123,7 @@ impl Word {
     /// Whether the next position begins a block of `mask + 1` slots.
     #[inline]
     pub(crate) const fn needs_block(self, mask: u32) -> bool {
-        self.is_idle() || self.tail() & mask == 0
+        !self.has_block() || self.tail() & mask == 0
     }
 
     /// The same lane with another tail and block.

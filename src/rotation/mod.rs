@@ -308,6 +308,7 @@ impl Rotation {
                     self.next_round(seat, cursor, shift);
                 }
             } else {
+                self.end_round(seat, cursor, shift);
                 return self.claim_fresh(seat, most, jobs, wakes);
             }
             spin();
@@ -414,6 +415,20 @@ impl Rotation {
             ord!("rotation.advance", AcqRel => Relaxed),
             Relaxed,
         );
+    }
+
+    /// Ends a round that has no lane left, and none to follow: lanes that become backlogged from now on
+    /// need not wait for their next turn, as those with which the round was shared are gone.
+    fn end_round(&self, seat: usize, cursor: Cursor, shift: u32) {
+        let is_noted = Harvest(self.clockwork.harvest.load(Relaxed)).is_of(cursor.round());
+        if !is_noted || self.is_held_elsewhere(seat) {
+            return;
+        }
+        // What others held has come back, if it has not left.
+        let parity = cursor.parity();
+        if self.rounds[parity].is_bare() && self.lingering[parity].is_bare() {
+            self.next_round(seat, cursor, shift);
+        }
     }
 
     /// Turns in the refill that follows `cursor`'s round: one, or, when the round granted nothing,
