@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 /// What a histogram holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// Nanoseconds from acceptance to grant.
+    /// Nanoseconds from acceptance, or from the due moment if that is later, to the grant.
     Queue,
     /// Nanoseconds a handler took.
     Run,

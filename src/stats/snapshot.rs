@@ -30,13 +30,13 @@ pub struct Snapshot {
     pub running: u64,
     /// Jobs refused since the start, by reason.
     pub refused: BTreeMap<Reason, u64>,
-    /// Tenants in the table, and the most it may hold.
+    /// Tenants in the table.
     pub tenants: u32,
     /// The policy's `tenants_max`.
     pub tenants_max: u32,
     /// Tenants given up to make room.
     pub tenants_retired: u64,
-    /// Jobs that fit the blocks in use, and the engine-wide bound.
+    /// Jobs that fit the blocks in use.
     pub queue_reserved: u64,
     /// The engine-wide bound in jobs, rounded up to whole blocks.
     pub queue_max: u64,
@@ -203,6 +203,8 @@ pub struct Quantiles {
     pub count: u64,
     /// The middle one.
     pub p50_ns: u64,
+    /// 95 of 100 are at most this.
+    pub p95_ns: u64,
     /// 99 of 100 are at most this.
     pub p99_ns: u64,
     /// 999 of 1,000 are at most this.
@@ -220,6 +222,7 @@ impl Quantiles {
         Quantiles {
             count: histogram.len(),
             p50_ns: histogram.value_at_quantile(0.5),
+            p95_ns: histogram.value_at_quantile(0.95),
             p99_ns: histogram.value_at_quantile(0.99),
             p999_ns: histogram.value_at_quantile(0.999),
             max_ns: histogram.max(),
@@ -235,5 +238,34 @@ impl Quantiles {
         let mut all = Delays::empty();
         workers.for_each(|delays| delays.collect(tier, kind, &mut all));
         Quantiles::of(&all)
+    }
+}
+
+#[cfg(all(test, not(fairlane_loom)))]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn quantiles(seconds: impl IntoIterator<Item = u64>) -> Quantiles {
+        let mut histogram = Delays::empty();
+        seconds.into_iter().for_each(|s| histogram.record(s * SECOND).unwrap());
+        Quantiles::of(&histogram)
+    }
+
+    /// Whether `ns` is so many seconds, to two digits.
+    fn is(ns: u64, seconds: u64) -> bool {
+        ns.abs_diff(seconds * SECOND) <= seconds * SECOND / 100
+    }
+
+    #[test]
+    fn quantiles_are_samples_of_the_nearest_rank() {
+        let all = quantiles(1..=1_000);
+        assert!(is(all.p50_ns, 500) && is(all.p95_ns, 950) && is(all.p99_ns, 990), "{all:?}");
+        assert!(is(all.p999_ns, 999) && is(all.max_ns, 1_000) && all.count == 1_000, "{all:?}");
+        // B-45: of 1, 30, 300 and 600 s the fourth.
+        let few = quantiles([1, 30, 300, 600]);
+        assert!(is(few.p50_ns, 30) && is(few.p95_ns, 600), "{few:?}");
+        assert_eq!(quantiles([]), Quantiles::default());
     }
 }
