@@ -1,8 +1,8 @@
 //! Jobs that no limit of their tenant will ever let go: they stand aside, and others go (decision 1: "that
 //! candidate only").
 
-use crate::rig::{MS, Rig, limited, policy};
-use fairlane::{Job, Limits, Nanos, Policy, Rate, Reason, Standing, Tenant, Unit, Wait};
+use crate::rig::{MS, Rig, limited, policy, wait};
+use fairlane::{Job, Limits, Nanos, Policy, Rate, Reason, Tenant, Unit};
 use std::time::Duration;
 
 /// At most so much cost a second.
@@ -13,13 +13,6 @@ fn cost_rate(most: u64) -> Policy {
 
 fn with_budget() -> Policy {
     policy(|policy| policy.budget_hard("flow", "cost", 900))
-}
-
-fn wait(rig: &Rig, tenant: Tenant) -> Wait {
-    match rig.engine.explain(tenant).expect("a live tenant").standing {
-        Standing::Waiting(wait) => wait,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Two jobs on a budget that is gone, and a plain one between and after them.

@@ -1,9 +1,9 @@
 //! Budgets: reserved at the grant, settled with what was spent, never passed by what is granted.
 
-use crate::rig::{Rig, SECOND, policy};
+use crate::rig::{Rig, SECOND, policy, wait};
 use fairlane::{
     BudgetError, BudgetRow, Dimension, Grant, Job, Limits, Nanos, Policy, PolicyBuilder, Rate,
-    Reason, Reported, Standing, Tenant, Unit, Wait, Weight,
+    Reason, Reported, Unit, Weight,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -48,13 +48,6 @@ pub(crate) fn row(rig: &Rig, budget: &str) -> BudgetRow {
 pub(crate) fn sums(rig: &Rig, budget: &str) -> (u64, u64) {
     let row = row(rig, budget);
     (row.dimensions[0].used, row.dimensions[0].reserved)
-}
-
-pub(crate) fn wait(rig: &Rig, tenant: Tenant) -> Wait {
-    match rig.engine.explain(tenant).expect("a live handle").standing {
-        Standing::Waiting(wait) => wait,
-        other => panic!("{other:?}"),
-    }
 }
 
 pub(crate) fn report(

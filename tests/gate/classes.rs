@@ -1,15 +1,11 @@
 //! Jobs that not every worker can run: offered to those who can, waiting for nobody else.
 
-use crate::rig::policy;
+use crate::rig::{caps, policy, wait_of};
 use fairlane::{
-    Capabilities, Clock, Engine, Job, ManualClock, Nanos, Policy, Reason, Requirement, Standing,
-    Tenant, Weight, Worker,
+    Capabilities, Clock, Engine, Job, ManualClock, Nanos, Policy, Reason, Requirement, Tenant,
+    Weight, Worker,
 };
 use std::time::Duration;
-
-fn caps(tokens: &str) -> Capabilities {
-    tokens.parse().expect("good tokens")
-}
 
 fn engine(workers: usize, policy: Policy) -> (Engine<u64>, ManualClock) {
     let clock = ManualClock::new();
@@ -85,13 +81,9 @@ fn jobs_without_a_worker_wait_alone_and_go_as_soon_as_one_registers() {
     assert_eq!(explained.depth, 0);
     let [branch] = &explained.branches[..] else { panic!("{explained:?}") };
     assert_eq!((branch.requires.as_str(), branch.depth), ("gpu", 100));
-    match &branch.standing {
-        Standing::Waiting(wait) => {
-            assert_eq!(wait.reason, Reason::NoCapableWorker);
-            assert_eq!(wait.reason.block_reason(), Some("waiting_for_capable_worker"));
-        }
-        other => panic!("{other:?}"),
-    }
+    let reason = wait_of(branch.standing.clone()).reason;
+    assert_eq!(reason, Reason::NoCapableWorker);
+    assert_eq!(reason.block_reason(), Some("waiting_for_capable_worker"));
     let waiting = engine.snapshot().limits.waiting;
     assert_eq!(waiting.get(&Reason::NoCapableWorker), Some(&1));
     let mut late = engine.worker_with(caps("gpu")).unwrap();

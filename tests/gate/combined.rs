@@ -1,35 +1,19 @@
 //! Several limits at once: which of them is named, what ends each wait, and what holds while clocks,
 //! workers and policies come and go.
 
-use crate::rig::{MS, Rig, SECOND, limited, policy};
+use crate::rig::{MS, Rig, SECOND, at_most, caps, limited, policy, wait, wait_of};
 use fairlane::{
-    Cap, Capabilities, Grant, Job, Limits, Nanos, Own, Policy, PolicyBuilder, Rate, Reason,
-    Standing, Tenant, Unit, Wait, Weight,
+    Cap, Grant, Job, Limits, Nanos, Own, Policy, PolicyBuilder, Rate, Reason, Unit, Weight,
 };
 use proptest::prelude::*;
 use std::time::Duration;
-
-fn caps(tokens: &str) -> Capabilities {
-    tokens.parse().expect("good tokens")
-}
 
 fn strict(most: u64, seconds: u64) -> Rate {
     Rate::strict(most, Unit::Jobs, Duration::from_secs(seconds)).expect("a rate in range")
 }
 
-fn at_most(grants: u32) -> Limits {
-    Limits::default().concurrency(Cap::Grants(grants))
-}
-
 fn drawing(budget: &str) -> Own<Vec<String>> {
     Own::Is(vec![budget.to_owned()])
-}
-
-fn wait(rig: &Rig, tenant: Tenant) -> Wait {
-    match rig.engine.explain(tenant).expect("a live handle").standing {
-        Standing::Waiting(wait) => wait,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// How many jobs looks at `at` find, ended at once; the moment is the caller's word and may step back.
@@ -274,10 +258,7 @@ fn a_class_waits_for_the_next_worker_when_its_last_one_leaves() {
     drop(able);
     assert!(rig.serve().is_empty());
     let branches = rig.engine.explain(acme).unwrap().branches;
-    match &branches[0].standing {
-        Standing::Waiting(wait) => assert_eq!(wait.reason, Reason::NoCapableWorker),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(wait_of(branches[0].standing.clone()).reason, Reason::NoCapableWorker);
     let mut next = rig.engine.worker_with(caps("gpu,more")).unwrap();
     assert_eq!(next.next_batch(8).count(), 2);
 }

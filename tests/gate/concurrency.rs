@@ -1,13 +1,9 @@
 //! Grants in flight: a slot is a live grant, on every way out, and freed slots go to whoever has waited
 //! longest.
 
-use crate::rig::{Rig, SECOND, limited, policy};
-use fairlane::{Cap, Grant, Limits, Reason, Standing, Weight};
+use crate::rig::{Rig, SECOND, at_most, limited, policy, wait};
+use fairlane::{Cap, Grant, Limits, Reason, Weight};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-fn at_most(grants: u32) -> Limits {
-    Limits::default().concurrency(Cap::Grants(grants))
-}
 
 // cap 2: A, A, CONC; after one release A.
 #[test]
@@ -163,13 +159,9 @@ fn a_cap_of_0_pauses_and_says_so_and_a_raise_ends_it() {
     let acme = rig.tenant("acme");
     rig.submit(acme, "job");
     assert!(rig.look(1).is_empty());
-    match rig.engine.explain(acme).unwrap().standing {
-        Standing::Waiting(wait) => {
-            assert_eq!(wait.reason, Reason::Paused);
-            assert_eq!(wait.detail, "paused: the tenant's concurrency is 0");
-        }
-        other => panic!("{other:?}"),
-    }
+    let told = wait(&rig, acme);
+    assert_eq!(told.reason, Reason::Paused);
+    assert_eq!(told.detail, "paused: the tenant's concurrency is 0");
     rig.engine.set_policy(limited(at_most(1))).unwrap();
     assert_eq!(rig.serve(), ["job"]);
 }

@@ -1,41 +1,26 @@
 //! `explain` says what the gate does next.
 
-use crate::rig::{Rig, SECOND, limited, policy};
+use crate::rig::{Rig, SECOND, at_most, caps, limited, policy, wait, wait_of};
 use fairlane::{
-    Cap, Capabilities, Job, Limits, Nanos, Policy, Rate, Reason, Requirement, Standing, Unit, Wait,
-    Weight,
+    Cap, Job, Limits, Nanos, Policy, Rate, Reason, Requirement, Standing, Unit, Wait, Weight,
 };
 use proptest::prelude::*;
 use std::time::Duration;
-
-fn wait(rig: &Rig, tenant: fairlane::Tenant) -> Wait {
-    match rig.engine.explain(tenant).expect("a live handle").standing {
-        Standing::Waiting(wait) => wait,
-        other => panic!("{other:?}"),
-    }
-}
 
 /// What the tenant's only lane of jobs with a requirement waits for.
 fn branch_wait(rig: &Rig, tenant: fairlane::Tenant) -> Wait {
     let branches = rig.engine.explain(tenant).expect("a live handle").branches;
     match &branches[..] {
-        [branch] => match &branch.standing {
-            Standing::Waiting(wait) => wait.clone(),
-            other => panic!("{other:?}"),
-        },
+        [branch] => wait_of(branch.standing.clone()),
         other => panic!("{other:?}"),
     }
-}
-
-fn gpu() -> Capabilities {
-    "gpu".parse().unwrap()
 }
 
 /// A rig with one plain worker and a place for another.
 fn with_a_free_place(policy: Policy) -> (Rig, Requirement) {
     let mut rig = Rig::new(policy);
     rig.workers.pop();
-    let needs = rig.engine.requirement(&gpu()).unwrap();
+    let needs = rig.engine.requirement(&caps("gpu")).unwrap();
     (rig, needs)
 }
 
@@ -63,7 +48,7 @@ fn a_wait_for_a_worker_counts_from_its_beginning() {
     assert_eq!((wait.reason, wait.since), (Reason::NoCapableWorker, Nanos(SECOND)));
     assert_eq!(in_snapshot(&rig, Reason::NoCapableWorker), (1, Some(Reason::NoCapableWorker)));
 
-    let mut able = rig.engine.worker_with(gpu()).unwrap();
+    let mut able = rig.engine.worker_with(caps("gpu")).unwrap();
     assert_eq!(able.next_batch(1).count(), 1);
     assert_eq!(in_snapshot(&rig, Reason::NoCapableWorker), (0, None));
     rig.at(70 * SECOND);
@@ -71,9 +56,9 @@ fn a_wait_for_a_worker_counts_from_its_beginning() {
     rig.at(80 * SECOND);
     assert_eq!(branch_wait(&rig, acme).since, Nanos(70 * SECOND));
     // A second worker that comes and goes begins another wait.
-    drop(rig.engine.worker_with(gpu()).unwrap());
+    drop(rig.engine.worker_with(caps("gpu")).unwrap());
     assert_eq!(branch_wait(&rig, acme).since, Nanos(80 * SECOND));
-    let mut able = rig.engine.worker_with(gpu()).unwrap();
+    let mut able = rig.engine.worker_with(caps("gpu")).unwrap();
     assert_eq!(able.next_batch(8).count(), 1);
     drop(able);
     rig.at(90 * SECOND);
@@ -87,7 +72,7 @@ fn without_a_worker_that_can_run_it_a_parked_lane_waits_for_that() {
     let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(60)).unwrap();
     let (mut rig, needs) = with_a_free_place(limited(Limits::default().rate(rate)));
     let acme = rig.tenant("acme");
-    let mut able = rig.engine.worker_with(gpu()).unwrap();
+    let mut able = rig.engine.worker_with(caps("gpu")).unwrap();
     (0..3).for_each(|_| rig.submit(acme, Job::new("job").requires(needs)));
     assert_eq!(able.next_batch(8).count(), 1);
     assert_eq!(able.next_batch(8).count(), 0);
@@ -99,7 +84,7 @@ fn without_a_worker_that_can_run_it_a_parked_lane_waits_for_that() {
     assert_eq!((wait.reason, wait.eligible_at), (Reason::NoCapableWorker, None));
     assert_eq!(wait.since, Nanos(SECOND));
     assert_eq!(in_snapshot(&rig, Reason::NoCapableWorker), (1, Some(Reason::NoCapableWorker)));
-    let _able = rig.engine.worker_with(gpu()).unwrap();
+    let _able = rig.engine.worker_with(caps("gpu")).unwrap();
     assert_eq!(branch_wait(&rig, acme).reason, Reason::Rate);
     assert_eq!(in_snapshot(&rig, Reason::Rate), (1, Some(Reason::Rate)));
     rig.at(60 * SECOND);
@@ -176,7 +161,7 @@ fn a_wait_for_the_rate_names_limit_window_and_moment() {
 
 #[test]
 fn a_wait_for_a_slot_names_its_scope_and_no_moment() {
-    let mut rig = Rig::new(limited(Limits::default().concurrency(Cap::Grants(1))));
+    let mut rig = Rig::new(limited(at_most(1)));
     let acme = rig.tenant("acme");
     (0..2).for_each(|_| rig.submit(acme, "job"));
     let held = rig.look(2);

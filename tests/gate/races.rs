@@ -1,6 +1,6 @@
 //! Limits on real threads: races for the last slot, and submitters that wait by the overload rule.
 
-use crate::rig::{Rig, SECOND, policy};
+use crate::rig::{Rig, SECOND, caps, policy};
 use fairlane::{Engine, Job, Limits, Nanos, Overload, Reason, Tenant, Weight};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -149,7 +149,7 @@ fn a_wait_for_room_counts_one_refusal_however_often_it_tries() {
     assert_eq!(refusals(&engine).1, 1, "not one more");
 
     let (engine, acme) = with_rule(Overload::Wait(Duration::from_millis(50)));
-    let gpu = engine.requirement(&"gpu".parse().unwrap()).unwrap();
+    let gpu = engine.requirement(&caps("gpu")).unwrap();
     for job in 0..2 {
         let _ = engine.submit(acme, Job::new(job).requires(gpu)).unwrap();
     }

@@ -1,7 +1,7 @@
 //! Rates: never above in any window, charged at the grant, and nobody waits behind another's.
 
-use crate::rig::{MS, Rig, SECOND, limited, policy};
-use fairlane::{Job, Limits, Nanos, Own, Rate, Reason, Standing, Unit, Weight};
+use crate::rig::{MS, Rig, SECOND, limited, policy, wait};
+use fairlane::{Job, Limits, Nanos, Own, Rate, Reason, Unit, Weight};
 use std::time::Duration;
 
 fn two_a_second() -> Limits {
@@ -146,13 +146,8 @@ fn jitter_spreads_the_return_of_parked_lanes() {
         (0..3).for_each(|_| rig.submit(*tenant, "job"));
     }
     assert_eq!(rig.serve().len(), 100);
-    let mut moments: Vec<_> = tenants
-        .iter()
-        .map(|tenant| match rig.engine.explain(*tenant).unwrap().standing {
-            Standing::Waiting(wait) => wait.eligible_at.unwrap(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let mut moments: Vec<_> =
+        tenants.iter().map(|tenant| wait(&rig, *tenant).eligible_at.unwrap()).collect();
     moments.sort_unstable();
     moments.dedup();
     assert_eq!(moments.len(), 50, "no two at once");

@@ -1,8 +1,8 @@
 //! An engine under a manual clock.
 
 use fairlane::{
-    Clock, Engine, Expired, Grant, Job, Limits, ManualClock, Nanos, Policy, PolicyBuilder, Tenant,
-    Worker,
+    Cap, Capabilities, Clock, Engine, Expired, Grant, Job, Limits, ManualClock, Nanos, Policy,
+    PolicyBuilder, Standing, Tenant, Wait, Worker,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,6 +25,30 @@ pub(crate) fn policy(change: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Pol
 /// The default policy with limits for the tier `starter`.
 pub(crate) fn limited(limits: Limits) -> Policy {
     policy(|policy| policy.tier("starter", fairlane::Weight::ONE).tier_limits("starter", limits))
+}
+
+/// So many grants in flight and no more.
+pub(crate) fn at_most(grants: u32) -> Limits {
+    Limits::default().concurrency(Cap::Grants(grants))
+}
+
+pub(crate) fn caps(tokens: &str) -> Capabilities {
+    tokens.parse().expect("good tokens")
+}
+
+/// What a lane of that standing waits for.
+#[track_caller]
+pub(crate) fn wait_of(standing: Standing) -> Wait {
+    match standing {
+        Standing::Waiting(wait) => wait,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the tenant's lane waits for.
+#[track_caller]
+pub(crate) fn wait(rig: &Rig, tenant: Tenant) -> Wait {
+    wait_of(rig.engine.explain(tenant).expect("a live handle").standing)
 }
 
 impl Rig {

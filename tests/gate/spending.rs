@@ -1,7 +1,7 @@
 //! What a grant has really spent, and how often budgets stand in the way.
 
-use crate::budget::{cost, drawing, org, report, row, sums, tokens, wait};
-use crate::rig::{Rig, SECOND};
+use crate::budget::{cost, drawing, org, report, row, sums, tokens};
+use crate::rig::{Rig, SECOND, wait};
 use fairlane::{
     BudgetError, Dimension, Job, Limits, Nanos, Policy, PolicyBuilder, Rate, Reason, Reported, Unit,
 };

@@ -1,8 +1,8 @@
 //! What those who turn the clock, and observers, are told of parked lanes.
 
-use crate::rig::{MS, Rig, SECOND, limited, policy};
+use crate::rig::{MS, Rig, SECOND, at_most, caps, limited, policy};
 use fairlane::{
-    Cap, Clock, Engine, Job, Limits, ManualClock, Nanos, Observer, Parking, Policy, Rate, Reason,
+    Clock, Engine, Job, Limits, ManualClock, Nanos, Observer, Parking, Policy, Rate, Reason,
     Refused, Tenant, Unit, Weight,
 };
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,7 @@ fn an_observer_is_told_of_each_parking_with_its_reason_and_moment() {
     let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(1)).unwrap();
     let policy = Policy::builder()
         .tenant_limits("metered", Limits::default().rate(rate))
-        .tenant_limits("narrow", Limits::default().concurrency(Cap::Grants(1)))
+        .tenant_limits("narrow", at_most(1))
         .build()
         .unwrap();
     let engine: Engine<u8> = Engine::builder()
@@ -150,7 +150,7 @@ fn a_full_queue_behind_a_rate_or_a_reset_says_when_there_can_be_room() {
 
 #[test]
 fn a_full_queue_without_a_moment_promises_none() {
-    let (_, _, told) = full_behind(Limits::default().concurrency(Cap::Grants(1)));
+    let (_, _, told) = full_behind(at_most(1));
     assert_eq!((told.current(), told.limit(), told.retry_after()), (Some(2), Some(2), None));
     assert_eq!(told.to_string(), "queue full: 2 of 2 jobs queued");
 }
@@ -164,7 +164,7 @@ fn the_moment_is_that_of_the_lane_that_is_full() {
         p.default_queue_max(1).tier("starter", Weight::ONE).tier_limits("starter", limits)
     }));
     rig.workers.pop();
-    let gpu: fairlane::Capabilities = "gpu".parse().unwrap();
+    let gpu = caps("gpu");
     let needs = rig.engine.requirement(&gpu).unwrap();
     let mut able = rig.engine.worker_with(gpu).unwrap();
     let acme = rig.tenant("acme");
@@ -199,7 +199,7 @@ fn every_other_refusal_has_the_numbers_that_it_has() {
     let dear = numbers(refused(&rig, free, Job::new("dear").cost(1_000_001)));
     assert_eq!(dear, (Reason::Invalid, Some(1_000_001), Some(1_000_000)));
     let other = Rig::new(Policy::default());
-    let foreign = other.engine.requirement(&"gpu".parse().unwrap()).unwrap();
+    let foreign = other.engine.requirement(&caps("gpu")).unwrap();
     let foreign = numbers(refused(&rig, free, Job::new("foreign").requires(foreign)));
     assert_eq!(foreign, (Reason::Invalid, None, None));
     let late = numbers(refused(&rig, free, Job::new("late").deadline(Nanos::ZERO)));

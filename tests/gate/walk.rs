@@ -1,10 +1,10 @@
 //! A random walk through what the simulator does not draw: shared budgets, requirements, and caps over a
 //! tenant's several lanes, against plain sums.
 
-use crate::rig::{SECOND, policy};
+use crate::rig::{SECOND, caps, policy};
 use fairlane::{
-    BudgetId, Cap, Capabilities, Clock, Dimension, Engine, Grant, Job, Limits, ManualClock, Nanos,
-    Policy, Reason, Requirement, Tenant, Weight, Worker,
+    BudgetId, Cap, Clock, Dimension, Engine, Grant, Job, Limits, ManualClock, Nanos, Policy,
+    Reason, Requirement, Tenant, Weight, Worker,
 };
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -120,13 +120,13 @@ impl Walk {
             .clock(Clock::Manual(clock.clone()))
             .build()
             .unwrap();
-        let caps: Capabilities = "gpu".parse().unwrap();
-        let workers = vec![engine.worker().unwrap(), engine.worker_with(caps.clone()).unwrap()];
+        let gpu = caps("gpu");
+        let workers = vec![engine.worker().unwrap(), engine.worker_with(gpu.clone()).unwrap()];
         let tenants =
             (0..TENANTS).map(|k| engine.tenant(&format!("t{k}"), "starter").unwrap()).collect();
         let budgets = (0..BUDGETS).map(|k| engine.budget(&name(k)).unwrap()).collect();
         let cost = engine.dimension("cost").unwrap();
-        let gpu = engine.requirement(&caps).unwrap();
+        let gpu = engine.requirement(&gpu).unwrap();
         let (sums, queues) = ([Sums::default(); BUDGETS], vec![Default::default(); TENANTS]);
         let held = Vec::new();
         Walk {

@@ -3,9 +3,13 @@
 
 use fairlane::testing::reserve;
 use fairlane::{
-    Clock, Engine, Job, Limits, ManualClock, Nanos, Policy, Rate, Tenant, Unit, Weight, Worker,
+    Cap, Clock, Engine, Grant, Job, Limits, ManualClock, Nanos, Policy, PolicyBuilder, Rate,
+    Reason, Tenant, Unit, Weight, Worker,
 };
 use std::time::Duration;
+
+/// For a tenant to be given up: longer than a debt keeps its place.
+const LONG: Nanos = Nanos(600_000_000_000);
 
 struct Rig {
     engine: Engine<u32>,
@@ -14,14 +18,13 @@ struct Rig {
 
 impl Rig {
     fn new(base: u32, tenants: u32, bound: u32) -> Rig {
+        Rig::of(policy(base, tenants, bound))
+    }
+
+    fn of(policy: Policy) -> Rig {
         let hand = ManualClock::new();
-        let engine = Engine::builder()
-            .workers(2)
-            .clock(Clock::Manual(hand.clone()))
-            .policy(policy(base, tenants, bound))
-            .build()
-            .expect("a passive engine");
-        Rig { engine, hand }
+        let engine = Engine::builder().workers(2).clock(Clock::Manual(hand.clone())).policy(policy);
+        Rig { engine: engine.build().expect("a passive engine"), hand }
     }
 
     fn tenant(&self, name: &str) -> Tenant {
@@ -40,15 +43,16 @@ impl Rig {
     }
 }
 
+fn one_tier() -> PolicyBuilder {
+    Policy::builder().tier("all", Weight::ONE).default_tier("all")
+}
+
+fn sized(base: u32, tenants: u32, bound: u32) -> PolicyBuilder {
+    one_tier().base_quantum(base).tenants_max(tenants).default_queue_max(bound)
+}
+
 fn policy(base: u32, tenants: u32, bound: u32) -> Policy {
-    Policy::builder()
-        .tier("all", Weight::ONE)
-        .default_tier("all")
-        .base_quantum(base)
-        .tenants_max(tenants)
-        .default_queue_max(bound)
-        .build()
-        .expect("a valid policy")
+    sized(base, tenants, bound).build().expect("a valid policy")
 }
 
 #[test]
@@ -98,8 +102,15 @@ fn a_dear_job_is_found_in_one_look_beside_a_stalled_producer() {
     }
 }
 
-#[test]
-fn a_slots_next_tenant_does_not_inherit_a_debt() {
+/// A new tenant in the slot of one that is given up.
+fn successor(rig: &Rig, old: Tenant) -> Tenant {
+    let new = rig.tenant("new");
+    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    new
+}
+
+/// A rig in whose first slot a tenant with a debt has been followed by another one, which is told.
+fn after_a_debtor() -> (Rig, Worker<u32>, Tenant) {
     let rig = Rig::new(1, 2, 1_000);
     let (old, rival) = (rig.tenant("old"), rig.tenant("rival"));
     let mut worker = rig.engine.worker().unwrap();
@@ -109,11 +120,16 @@ fn a_slots_next_tenant_does_not_inherit_a_debt() {
     rig.fill(old, 1, 1);
     worker.tick(Nanos::ZERO, 1).for_each(|grant| grant.settle(500));
     assert_eq!(rig.take(&mut worker, 1), []);
-    rig.hand.advance(Nanos(600_000_000_000));
+    rig.hand.advance(LONG);
     rig.fill(rival, 400, 1);
     assert_eq!(rig.take(&mut worker, 2), [rival.slot(); 2]);
-    let new = rig.tenant("new");
-    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    let new = successor(&rig, old);
+    (rig, worker, new)
+}
+
+#[test]
+fn a_slots_next_tenant_does_not_inherit_a_debt() {
+    let (rig, mut worker, new) = after_a_debtor();
     rig.fill(new, 1, 1);
     assert!(rig.take(&mut worker, 3).contains(&new.slot()));
 }
@@ -126,11 +142,11 @@ fn a_tenant_with_a_grant_that_outlives_its_worker_is_not_given_up() {
     rig.fill(held, 1, 1);
     let grant = first.tick(rig.hand.now(), 1).next().expect("one job waits");
     drop(first);
-    rig.hand.advance(Nanos(600_000_000_000));
+    rig.hand.advance(LONG);
     let mut second = rig.engine.worker().unwrap();
     rig.fill(other, 2, 1);
     let kept: Vec<_> = second.tick(rig.hand.now(), 2).collect();
-    rig.hand.advance(Nanos(600_000_000_000));
+    rig.hand.advance(LONG);
     assert!(rig.engine.tenant("new", "all").is_err(), "both tenants have a grant out");
     drop((grant, kept));
 }
@@ -163,9 +179,6 @@ fn a_leap_counted_before_a_swap_gives_no_more_than_the_first_job_takes() {
     assert!((48..=52).contains(&got), "{got} of 100 equal jobs");
 }
 
-/// For a tenant to be given up: longer than a debt keeps its place.
-const LONG: Nanos = Nanos(600_000_000_000);
-
 #[test]
 fn an_urgent_job_behind_an_unfinished_producer_is_not_forgotten() {
     let rig = Rig::new(1_000, 8, 10_000);
@@ -190,8 +203,7 @@ fn a_slots_next_tenant_does_not_inherit_expired_jobs() {
     assert_eq!(rig.take(&mut worker, 1), []);
     assert_eq!(rig.engine.snapshot().tenant_rows[0].expired, 1);
     rig.hand.advance(LONG);
-    let new = rig.tenant("new");
-    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    let new = successor(&rig, old);
     assert_eq!(rig.engine.snapshot().tenant_rows[0].expired, 0);
     rig.fill(new, 1, 1);
     assert_eq!(rig.take(&mut worker, 1).len(), 1);
@@ -200,19 +212,7 @@ fn a_slots_next_tenant_does_not_inherit_expired_jobs() {
 
 #[test]
 fn a_slots_next_tenant_does_not_inherit_a_debt_when_its_first_visit_looks_for_expired_jobs() {
-    let rig = Rig::new(1, 2, 1_000);
-    let (old, rival) = (rig.tenant("old"), rig.tenant("rival"));
-    let mut worker = rig.engine.worker().unwrap();
-    rig.fill(rival, 40, 1);
-    (0..40).for_each(|_| assert_eq!(rig.take(&mut worker, 1).len(), 1));
-    rig.fill(old, 1, 1);
-    worker.tick(Nanos::ZERO, 1).for_each(|grant| grant.settle(500));
-    assert_eq!(rig.take(&mut worker, 1), []);
-    rig.hand.advance(LONG);
-    rig.fill(rival, 400, 1);
-    assert_eq!(rig.take(&mut worker, 2), [rival.slot(); 2]);
-    let new = rig.tenant("new");
-    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    let (rig, mut worker, new) = after_a_debtor();
     rig.engine.submit(new, Job::new(7).max_wait(Duration::from_nanos(10))).unwrap();
     rig.fill(new, 1, 1);
     rig.hand.advance(Nanos(20));
@@ -223,11 +223,8 @@ fn a_slots_next_tenant_does_not_inherit_a_debt_when_its_first_visit_looks_for_ex
 fn a_slots_next_tenant_does_not_inherit_a_window_that_a_swap_had_lifted() {
     let day = Rate::strict(2, Unit::Jobs, Duration::from_secs(86_400)).unwrap();
     let rig = Rig::new(20, 1, 1_000);
-    let limited = || {
-        let policy = Policy::builder().tier("all", Weight::ONE).default_tier("all");
-        let policy = policy.base_quantum(20).tenants_max(1).default_queue_max(1_000);
-        policy.tier_limits("all", Limits::default().rate(day)).build().unwrap()
-    };
+    let limits = Limits::default().rate(day);
+    let limited = || sized(20, 1, 1_000).tier_limits("all", limits.clone()).build().unwrap();
     rig.engine.set_policy(limited()).unwrap();
     let mut worker = rig.engine.worker().unwrap();
     let old = rig.tenant("old");
@@ -236,8 +233,7 @@ fn a_slots_next_tenant_does_not_inherit_a_window_that_a_swap_had_lifted() {
     rig.engine.set_policy(policy(20, 1, 1_000)).unwrap();
     rig.hand.advance(LONG);
     assert_eq!(rig.take(&mut worker, 10), []);
-    let new = rig.tenant("new");
-    assert_eq!((new.slot(), new == old), (old.slot(), false));
+    let new = successor(&rig, old);
     rig.fill(new, 1, 1);
     assert_eq!(rig.take(&mut worker, 10).len(), 1);
     rig.engine.set_policy(limited()).unwrap();
@@ -259,22 +255,27 @@ fn a_tenant_whose_jobs_are_not_due_is_not_given_up() {
 }
 
 fn with_capacity(grants: Option<u32>) -> Policy {
-    let policy = Policy::builder().tier("all", Weight::ONE).default_tier("all");
-    let policy = policy.base_quantum(20).tenants_max(8).default_queue_max(1_000);
+    let policy = sized(20, 8, 1_000);
     grants.into_iter().fold(policy, |policy, grants| policy.concurrency(grants)).build().unwrap()
+}
+
+/// A rig with one slot, the grant that has it, and two tenants with one job each: the second one's lane is
+/// parked.
+fn one_slot_of_two_tenants() -> (Rig, Worker<u32>, Grant<u32>, Tenant) {
+    let rig = Rig::of(with_capacity(Some(1)));
+    let tenants = [rig.tenant("one"), rig.tenant("two")];
+    let mut worker = rig.engine.worker().unwrap();
+    tenants.iter().for_each(|tenant| rig.fill(*tenant, 1, 1));
+    let mut held: Vec<_> = worker.tick(rig.hand.now(), 2).collect();
+    assert_eq!(held.len(), 1);
+    let grant = held.remove(0);
+    (rig, worker, grant, tenants[0])
 }
 
 #[test]
 fn a_slot_handed_over_before_a_swap_is_not_lost_with_the_limit() {
-    let rig = Rig::new(20, 8, 1_000);
-    rig.engine.set_policy(with_capacity(Some(1))).unwrap();
-    let (one, two) = (rig.tenant("one"), rig.tenant("two"));
-    let mut worker = rig.engine.worker().unwrap();
-    [one, two].into_iter().for_each(|tenant| rig.fill(tenant, 1, 1));
-    let held: Vec<_> = worker.tick(rig.hand.now(), 2).collect();
-    assert_eq!(held.len(), 1);
-    // The other lane is parked, and gets the slot.
-    drop(held);
+    let (rig, mut worker, grant, one) = one_slot_of_two_tenants();
+    drop(grant);
     rig.engine.set_policy(with_capacity(None)).unwrap();
     assert_eq!(rig.take(&mut worker, 2).len(), 1);
     rig.engine.set_policy(with_capacity(Some(1))).unwrap();
@@ -285,12 +286,8 @@ fn a_slot_handed_over_before_a_swap_is_not_lost_with_the_limit() {
 
 #[test]
 fn a_slot_handed_over_before_a_pause_starts_nothing() {
-    let rig = Rig::new(20, 8, 1_000);
-    rig.engine.set_policy(with_capacity(Some(1))).unwrap();
-    let (one, two) = (rig.tenant("one"), rig.tenant("two"));
-    let mut worker = rig.engine.worker().unwrap();
-    [one, two].into_iter().for_each(|tenant| rig.fill(tenant, 1, 1));
-    drop(worker.tick(rig.hand.now(), 2).collect::<Vec<_>>());
+    let (rig, mut worker, grant, _) = one_slot_of_two_tenants();
+    drop(grant);
     rig.engine.set_policy(with_capacity(Some(0))).unwrap();
     assert_eq!(rig.take(&mut worker, 2), []);
     rig.engine.set_policy(with_capacity(Some(1))).unwrap();
@@ -299,12 +296,9 @@ fn a_slot_handed_over_before_a_pause_starts_nothing() {
 
 #[test]
 fn a_parked_lane_comes_back_when_its_tenant_moves_to_another_tier() {
-    let paused = Limits::default().concurrency(fairlane::Cap::Grants(0));
-    let policy = Policy::builder().tier("all", Weight::ONE).tier("paused", Weight::ONE);
-    let policy = policy.default_tier("all").tier_limits("paused", paused).build().unwrap();
-    let hand = ManualClock::new();
-    let engine = Engine::builder().clock(Clock::Manual(hand.clone())).policy(policy);
-    let rig = Rig { engine: engine.build().unwrap(), hand };
+    let paused = Limits::default().concurrency(Cap::Grants(0));
+    let policy = one_tier().tier("paused", Weight::ONE).tier_limits("paused", paused);
+    let rig = Rig::of(policy.build().unwrap());
     let mut worker = rig.engine.worker().unwrap();
     let tenant = rig.engine.tenant("one", "paused").unwrap();
     rig.fill(tenant, 1, 1);
@@ -315,18 +309,14 @@ fn a_parked_lane_comes_back_when_its_tenant_moves_to_another_tier() {
 
 #[test]
 fn a_lane_refused_for_its_tier_waits_for_its_tier_and_not_for_the_slot_it_has_taken_in_vain() {
-    let one = fairlane::Cap::Grants(1);
-    let policy = Policy::builder().tier("all", Weight::ONE).default_tier("all");
-    let policy = policy.tier_limits("all", Limits::default().concurrency(one));
-    let policy = policy.tier_concurrency("all", one).build().unwrap();
-    let rig = Rig::new(20, 8, 1_000);
-    let engine = Engine::builder().clock(Clock::Manual(rig.hand.clone())).policy(policy);
-    let rig = Rig { engine: engine.build().unwrap(), ..rig };
+    let one = Cap::Grants(1);
+    let policy = one_tier().tier_limits("all", Limits::default().concurrency(one));
+    let rig = Rig::of(policy.tier_concurrency("all", one).build().unwrap());
     let mut worker = rig.engine.worker().unwrap();
     let tenants = [rig.tenant("first"), rig.tenant("second")];
     tenants.iter().for_each(|tenant| rig.fill(*tenant, 1, 1));
     let held: Vec<_> = worker.tick(rig.hand.now(), 2).collect();
     assert_eq!(held.len(), 1);
     let rows = rig.engine.snapshot().tenant_rows;
-    assert_eq!(rows[1].waits_for, Some(fairlane::Reason::TierConcurrency));
+    assert_eq!(rows[1].waits_for, Some(Reason::TierConcurrency));
 }

@@ -228,16 +228,16 @@ impl ShareReport {
 }
 
 #[cfg(all(test, not(fairlane_loom)))]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
-    fn event(at: u64, tenant: usize, cost: u64, act: Act) -> Event {
+    pub(in super::super) fn event(at: u64, tenant: usize, cost: u64, act: Act) -> Event {
         Event { at: Nanos(at), tenant, cost, act }
     }
 
-    fn equal(tenants: usize) -> ShareMeter {
+    pub(in super::super) fn equal(tenants: usize) -> ShareMeter {
         ShareMeter::new(vec![Weight::ONE; tenants])
     }
 

@@ -86,19 +86,11 @@ impl Throttle {
 
 #[cfg(all(test, not(fairlane_loom)))]
 mod tests {
+    use super::super::meter::tests::{equal, event};
     use super::super::{ShareMeter, ShareReport};
     use super::*;
-    use crate::units::Weight;
     use proptest::prelude::*;
     use std::collections::VecDeque;
-
-    fn event(at: u64, tenant: usize, cost: u64, act: Act) -> Event {
-        Event { at: Nanos(at), tenant, cost, act }
-    }
-
-    fn equal(tenants: usize) -> ShareMeter {
-        ShareMeter::new(vec![Weight::ONE; tenants])
-    }
 
     /// Jobs of cost 1 of both tenants, all at the start.
     fn offer(meter: &mut ShareMeter, jobs: u64) {

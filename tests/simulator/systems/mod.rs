@@ -121,6 +121,21 @@ pub(crate) struct Figures {
     pub(crate) rows: Vec<Row>,
 }
 
+impl Figures {
+    /// The totals of these rows; everything else is zero.
+    fn of(rows: Vec<Row>) -> Figures {
+        let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum();
+        Figures {
+            accepted: sum(|row| row.accepted),
+            dispatched: sum(|row| row.dispatched),
+            served_cost: sum(|row| row.served_cost),
+            depth: sum(|row| row.depth),
+            rows,
+            ..Figures::default()
+        }
+    }
+}
+
 /// What a drain reported.
 #[derive(Debug)]
 pub(crate) struct Drained {
@@ -179,4 +194,22 @@ pub(crate) trait System {
     fn drain(&mut self) -> Drained;
     /// Payloads made and not dropped yet.
     fn payloads(&self) -> u64;
+}
+
+/// A batch as submissions one by one: the first refusal ends it, and is counted for each job behind it too.
+fn submit_each<S: System>(
+    system: &mut S,
+    tenant: usize,
+    jobs: &[Job],
+    refuse: fn(&mut S, usize, Job, Reason) -> Reason,
+) -> (usize, Option<Reason>) {
+    for (at, job) in jobs.iter().enumerate() {
+        if let Err(reason) = system.submit(tenant, *job) {
+            for job in &jobs[at + 1..] {
+                refuse(system, tenant, *job, reason);
+            }
+            return (at, Some(reason));
+        }
+    }
+    (jobs.len(), None)
 }

@@ -1,6 +1,6 @@
 //! A slow, obvious twin of the engine, and the flaws that the oracle must notice in it.
 
-use super::{Drained, Ending, Expired, Figures, Granted, Job, Row, Standing, System};
+use super::{Drained, Ending, Expired, Figures, Granted, Job, Row, Standing, System, submit_each};
 use crate::mix::Mix;
 use crate::systems::engine::Slots;
 use crate::terms::Terms;
@@ -380,15 +380,7 @@ impl System for Twin {
     }
 
     fn submit_batch(&mut self, tenant: usize, jobs: &[Job]) -> (usize, Option<Reason>) {
-        for (at, job) in jobs.iter().enumerate() {
-            if let Err(reason) = self.submit(tenant, *job) {
-                for job in &jobs[at + 1..] {
-                    self.refuse(tenant, *job, reason);
-                }
-                return (at, Some(reason));
-            }
-        }
-        (jobs.len(), None)
+        submit_each(self, tenant, jobs, Twin::refuse)
     }
 
     fn reserve(&mut self, tenant: usize, job: Job) -> Result<usize, Reason> {
@@ -502,19 +494,13 @@ impl System for Twin {
                 Row { tenant, weight: due.weight, bound: due.bound, accepted, depth, ..lane.row }
             })
             .collect();
-        let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
+        let totals = Figures::of(rows);
         Figures {
-            accepted: sum(|row| row.accepted),
-            dispatched: sum(|row| row.dispatched),
-            served_cost: sum(|row| row.served_cost),
-            depth: sum(|row| row.depth),
             running: self.running,
             refused: self.refused.clone(),
-            retired: 0,
-            reserved: sum(|row| row.depth).next_multiple_of(self.terms.block()),
+            reserved: totals.depth.next_multiple_of(self.terms.block()),
             by_workers: self.counts,
-            rows,
-            ..Figures::default()
+            ..totals
         }
     }
 

@@ -2,7 +2,7 @@
 //! oracle must notice in it.
 
 use super::engine::Slots;
-use super::{Drained, Ending, Expired, Figures, Granted, Job, Row, Standing, System};
+use super::{Drained, Ending, Expired, Figures, Granted, Job, Row, Standing, System, submit_each};
 use crate::mix::Mix;
 use crate::quota::{Quota, Used};
 use crate::terms::Terms;
@@ -361,15 +361,7 @@ impl System for Usher {
     }
 
     fn submit_batch(&mut self, tenant: usize, jobs: &[Job]) -> (usize, Option<Reason>) {
-        for (at, job) in jobs.iter().enumerate() {
-            if let Err(reason) = self.submit(tenant, *job) {
-                for job in &jobs[at + 1..] {
-                    self.refuse(tenant, *job, reason);
-                }
-                return (at, Some(reason));
-            }
-        }
-        (jobs.len(), None)
+        submit_each(self, tenant, jobs, Usher::refuse)
     }
 
     fn reserve(&mut self, tenant: usize, job: Job) -> Result<usize, Reason> {
@@ -514,20 +506,14 @@ impl System for Usher {
         let mut waiting = BTreeMap::new();
         let reasons = rows.iter().filter_map(|row| row.waits_for);
         reasons.for_each(|reason| *waiting.entry(reason).or_default() += 1);
-        let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
         Figures {
-            accepted: sum(|row| row.accepted),
-            dispatched: sum(|row| row.dispatched),
-            served_cost: sum(|row| row.served_cost),
-            depth: sum(|row| row.depth),
             running: self.running,
             refused: self.refused.clone(),
             by_workers: self.granted,
             expired: self.expired,
             in_flight: self.engine,
             waiting,
-            rows,
-            ..Figures::default()
+            ..Figures::of(rows)
         }
     }
 
