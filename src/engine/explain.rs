@@ -115,10 +115,10 @@ impl<T: Send + 'static> Shared<T> {
         if row.tail.look().generation() != tenant.generation() {
             return None;
         }
-        let plan = self.lanes.plan.load();
-        let rules = plan.rules.get(row.profile() as usize)?;
+        let (plan, profile) = self.plan_of(row);
+        let (rules, quantum) = (&plan.rules[profile], plan.profiles[profile].quantum.units());
         let running = || self.lanes.gate.entry(tenant.slot()).running();
-        let terms = Terms { tenant, rules, plan: &plan };
+        let terms = Terms { tenant, rules, quantum, plan: &plan };
         let (depth, standing) = self.standing(tenant.slot(), &terms);
         let branches =
             self.lanes.known_branches(tenant.slot()).into_iter().flatten().map(|branch| {
@@ -140,7 +140,7 @@ impl<T: Send + 'static> Shared<T> {
             None if depth == 0 => Standing::Idle(self.foresee(terms)),
             None => match self.foresee_turn(lane, terms) {
                 Some(wait) => Standing::Waiting(wait),
-                None => Standing::Ready { rounds_ahead: self.rounds(depth, row, terms.plan) },
+                None => Standing::Ready { rounds_ahead: rounds(depth, row, terms.quantum) },
             },
         };
         (depth, standing)
@@ -199,19 +199,22 @@ impl<T: Send + 'static> Shared<T> {
         let reason = denial.reason;
         Wait { reason, since, eligible_at, used, limit, budget, dimension, detail: text }
     }
+}
 
-    fn rounds(&self, depth: u32, row: &Row, plan: &Plan) -> u32 {
-        let quantum = plan.profiles[row.profile() as usize].quantum.units();
-        let (jobs, cost) = row.served();
-        let job_cost = if jobs == 0 { 1.0 } else { cost as f64 / jobs as f64 };
-        (f64::from(depth) * job_cost / quantum).ceil() as u32
-    }
+/// In how many rounds of `quantum` cost units `depth` jobs of a lane are served, if they cost what those before
+/// them did.
+fn rounds(depth: u32, row: &Row, quantum: f64) -> u32 {
+    let (jobs, cost) = row.served();
+    let job_cost = if jobs == 0 { 1.0 } else { cost as f64 / jobs as f64 };
+    (f64::from(depth) * job_cost / quantum).ceil() as u32
 }
 
 /// A tenant, and what holds for it.
 struct Terms<'a> {
     tenant: Tenant,
     rules: &'a Rules,
+    /// Cost units a round.
+    quantum: f64,
     plan: &'a Plan,
 }
 

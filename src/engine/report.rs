@@ -91,30 +91,36 @@ impl<T: Send + 'static> Shared<T> {
         let mut rows = Vec::with_capacity(self.lanes.table.used() as usize);
         let mut moved = [0; Reason::ALL.len()];
         self.lanes.table.for_each_name(|name, tenant| {
-            let row = self.lanes.table.row(tenant.slot);
-            let Some(profile) = plan.profiles.get(row.profile() as usize) else { return };
             let sums = self.lane_sums(tenant, &mut moved);
-            let tenant_row = TenantRow {
-                tenant: name.to_owned(),
-                tier: plan.tiers[profile.tier as usize].clone(),
-                weight: profile.weight,
-                accepted: sums.dispatched + u64::from(sums.depth),
-                dispatched: sums.dispatched,
-                served_cost: sums.served_cost,
-                expired: sums.expired,
-                depth: sums.depth,
-                queue_max: profile.bound,
-                refused: row.refused.load(Relaxed),
-                refused_cost: row.refused_cost.load(Relaxed),
-                in_flight: plan.rules[row.profile() as usize]
-                    .counts()
-                    .then(|| self.lanes.gate.entry(tenant.slot).running()),
-                waits_for: sums.waits_for,
-            };
-            rows.push((tenant.slot, tenant_row));
+            rows.push((tenant.slot, self.tenant_row(name, tenant, sums, plan)));
         });
         rows.sort_unstable_by_key(|(slot, _)| *slot);
         (rows.into_iter().map(|(_, row)| row).collect(), moved)
+    }
+
+    /// One tenant's row, by `plan` unless a swap has given the tenant a profile since.
+    fn tenant_row(&self, name: &str, tenant: Interned, sums: LaneSums, plan: &Plan) -> TenantRow {
+        let row = self.lanes.table.row(tenant.slot);
+        let number = row.profile() as usize;
+        let newer = (number >= plan.profiles.len()).then(|| self.lanes.plan.load());
+        let plan = newer.as_deref().unwrap_or(plan);
+        let profile = &plan.profiles[number];
+        let running = || self.lanes.gate.entry(tenant.slot).running();
+        TenantRow {
+            tenant: name.to_owned(),
+            tier: plan.tiers[profile.tier as usize].clone(),
+            weight: profile.weight,
+            accepted: sums.dispatched + u64::from(sums.depth),
+            dispatched: sums.dispatched,
+            served_cost: sums.served_cost,
+            expired: sums.expired,
+            depth: sums.depth,
+            queue_max: profile.bound,
+            refused: row.refused.load(Relaxed),
+            refused_cost: row.refused_cost.load(Relaxed),
+            in_flight: plan.rules[number].counts().then(running),
+            waits_for: sums.waits_for,
+        }
     }
 
     /// What a tenant's lanes come to together.

@@ -79,7 +79,8 @@ impl<T: Send + 'static> Shared<T> {
 
     /// For how long a submission to the tenant of `row` waits when there is no room.
     fn overload_rule(&self, row: &Row) -> Option<Duration> {
-        self.lanes.plan.load().rules.get(row.profile() as usize)?.overload
+        let (plan, profile) = self.plan_of(row);
+        plan.rules[profile].overload
     }
 
     pub(super) fn submit_blocking(

@@ -344,6 +344,13 @@ impl<T: Send + 'static> Shared<T> {
         Ok(())
     }
 
+    /// A row's profile, and a plan that has it. Plans are published before rows are told of their profiles,
+    /// and keep them all: so the profile is read first.
+    pub(super) fn plan_of(&self, row: &Row) -> (Arc<Plan>, usize) {
+        let profile = row.profile() as usize;
+        (self.lanes.plan.load(), profile)
+    }
+
     fn store_bounds(&self) {
         let plan = self.lanes.plan.load();
         for (_, row) in self.lanes.table.rows() {

@@ -224,3 +224,31 @@ fn a_batch_never_waits_for_room() {
     assert_eq!(back, [3, 4]);
     assert_eq!(refusals(&engine), (vec![(Reason::QueueFull, 2)], 2, 2));
 }
+
+// A swap that names a tenant gives it terms that the plan before did not have, maybe in the middle of a look.
+#[test]
+fn looks_beside_swaps_miss_no_tenant() {
+    const TENANTS: usize = 300;
+    let engine = Engine::<usize>::builder().workers(1).build().unwrap();
+    let name = |number: usize| format!("t{number}");
+    let tenants: Vec<_> =
+        (0..TENANTS).map(|number| engine.tenant(&name(number), "starter").unwrap()).collect();
+    for (number, tenant) in tenants.iter().enumerate() {
+        let _ = engine.submit(*tenant, number).unwrap();
+    }
+    let swaps = engine.clone();
+    let swapper = std::thread::spawn(move || {
+        for number in 0..TENANTS {
+            let own = policy(|policy| policy.tenant_weight(name(number), Weight::ONE));
+            swaps.set_policy(own).unwrap();
+        }
+    });
+    let mut looks = 0;
+    while !swapper.is_finished() || looks == 0 {
+        let snapshot = engine.snapshot();
+        assert_eq!((snapshot.tenant_rows.len(), snapshot.accepted), (TENANTS, TENANTS as u64));
+        assert!(tenants.iter().all(|tenant| engine.explain(*tenant).is_some()), "look {looks}");
+        looks += 1;
+    }
+    swapper.join().unwrap();
+}
