@@ -25,9 +25,9 @@ const OF_BAND: usize = 1;
 
 /// The jobs of a lane that were set aside.
 ///
-/// A job is not yet due, or it is due and stands in its band. Bands go in their order; inside a
-/// band jobs go in the order in which they got there: by the later of arrival and due moment, then
-/// by arrival. That holds if every [`put`](Aside::put) at a moment follows a
+/// A job is not yet due, or it is due and stands in its band, or it is barred. Bands go in their
+/// order; inside a band jobs go in the order in which they got there: by the later of arrival and
+/// due moment, then by arrival. That holds if every [`put`](Aside::put) at a moment follows a
 /// [`settle`](Aside::settle) to that moment.
 ///
 /// No band is passed over more than 15 picks in a row for a higher one. So the lowest band that has
@@ -43,7 +43,7 @@ pub(crate) struct Aside<J> {
     all: Chain<OF_LANE>,
     /// The jobs that are due.
     bands: [Ready; Band::COUNT],
-    /// Those of them that no limit will ever let go, in the order in which that was found.
+    /// Those that are due and that no limit will ever let go, in the order in which that was found.
     barred: Chain<OF_BAND>,
     /// The jobs that are not, by due moment.
     waiting: Heap,
@@ -118,8 +118,9 @@ impl<J> Aside<J> {
         }
     }
 
-    /// The next job to go, if any is due. It stays the same until a job is put, settled or taken
-    /// out. Deadlines are not looked at: take out what has [`expired`](Aside::expired) first.
+    /// The next job to go, if any is due and not barred. It stays the same until a job is put,
+    /// settled, barred, unbarred or taken out. Deadlines are not looked at: take out what has
+    /// [`expired`](Aside::expired) first.
     pub(crate) fn peek(&self) -> Option<&J> {
         Some(&self.jobs.entry(self.next_slot()?.1).job)
     }
@@ -143,7 +144,8 @@ impl<J> Aside<J> {
         Some(self.remove(slot))
     }
 
-    /// Sets apart what [`peek`](Aside::peek) shows, so that others may go: no pick of its band's.
+    /// Bars what [`peek`](Aside::peek) shows: it leaves its band, so that others may go. That is no
+    /// pick, and bands are passed over as often as before.
     pub(crate) fn bar(&mut self) {
         let Some((band, slot)) = self.next_slot() else { return };
         self.leave_band(band, slot);
@@ -151,12 +153,12 @@ impl<J> Aside<J> {
         self.barred.push(&mut self.jobs, slot);
     }
 
-    /// Whether any job is set apart.
+    /// Whether any job is barred.
     pub(crate) fn has_barred(&self) -> bool {
         !self.barred.is_empty()
     }
 
-    /// Puts what was set apart back to where it stood: before all others of its band.
+    /// Puts what is barred back to where it stood: before all others of its band.
     pub(crate) fn unbar(&mut self) {
         while let Some(slot) = self.barred.last() {
             self.barred.remove(&mut self.jobs, slot);

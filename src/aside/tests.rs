@@ -20,6 +20,9 @@ trait Lane {
     fn next_due(&self) -> Option<Nanos>;
     fn next_deadline(&self) -> Option<Nanos>;
     fn take_any(&mut self) -> Option<u64>;
+    fn bar(&mut self);
+    fn unbar(&mut self);
+    fn has_barred(&self) -> bool;
     fn shrink(&mut self);
 }
 
@@ -53,6 +56,15 @@ impl Lane for Aside<u64> {
     fn take_any(&mut self) -> Option<u64> {
         self.take_any()
     }
+    fn bar(&mut self) {
+        self.bar();
+    }
+    fn unbar(&mut self) {
+        self.unbar();
+    }
+    fn has_barred(&self) -> bool {
+        self.has_barred()
+    }
     fn shrink(&mut self) {
         self.shrink();
     }
@@ -76,6 +88,10 @@ enum Flaw {
     KeepsWaitingJobs,
     /// A job goes at the moment of its deadline.
     LateByOne,
+    /// A barred job comes back behind the others of its band.
+    ForgetsPlaces,
+    /// Barred jobs do not expire.
+    KeepsBarredJobs,
 }
 
 /// The rules as sentences, over a vector that is scanned each time.
@@ -95,6 +111,14 @@ struct TwinJob {
     order: Order,
     /// Its number among the jobs that became due, once it is.
     entered: Option<u64>,
+    is_barred: bool,
+}
+
+impl TwinJob {
+    /// Whether it may go when its band's turn comes.
+    fn stands_in_band(&self) -> bool {
+        self.entered.is_some() && !self.is_barred
+    }
 }
 
 impl Twin {
@@ -105,7 +129,7 @@ impl Twin {
 
     fn note(&mut self, picked: Option<usize>) {
         let has_jobs =
-            |band| self.jobs.iter().any(|j| j.entered.is_some() && j.order.band.index() == band);
+            |band| self.jobs.iter().any(|j| j.stands_in_band() && j.order.band.index() == band);
         self.history.push(([0, 1, 2, 3].map(has_jobs), picked));
     }
 
@@ -133,7 +157,7 @@ impl Twin {
     }
 
     fn next(&self) -> Option<TwinJob> {
-        let due = self.jobs.iter().filter(|j| j.entered.is_some());
+        let due = self.jobs.iter().filter(|j| j.stands_in_band());
         if self.flaw == Flaw::Fifo {
             return self.jobs.iter().min_by_key(|j| j.job).copied();
         }
@@ -162,7 +186,7 @@ impl Lane for Twin {
         if self.flaw == Flaw::IgnoresDue {
             order.due = Nanos::ZERO;
         }
-        self.jobs.push(TwinJob { job, order, entered: None });
+        self.jobs.push(TwinJob { job, order, entered: None, is_barred: false });
         self.enter();
         self.note(None);
     }
@@ -183,6 +207,7 @@ impl Lane for Twin {
     fn expired(&mut self, now: Nanos) -> Option<u64> {
         let dead = self.jobs.iter().filter(|j| match self.flaw {
             Flaw::KeepsWaitingJobs => j.entered.is_some() && now >= j.order.deadline,
+            Flaw::KeepsBarredJobs => !j.is_barred && now >= j.order.deadline,
             Flaw::LateByOne => now > j.order.deadline,
             _ => now >= j.order.deadline,
         });
@@ -204,6 +229,24 @@ impl Lane for Twin {
         self.note(None);
         Some(job)
     }
+    fn bar(&mut self) {
+        let Some(next) = self.next() else { return };
+        self.jobs.iter_mut().filter(|j| j.job == next.job).for_each(|j| j.is_barred = true);
+        self.note(None);
+    }
+    fn unbar(&mut self) {
+        for job in self.jobs.iter_mut().filter(|j| j.is_barred) {
+            job.is_barred = false;
+            if self.flaw == Flaw::ForgetsPlaces {
+                job.entered = Some(self.entered);
+                self.entered += 1;
+            }
+        }
+        self.note(None);
+    }
+    fn has_barred(&self) -> bool {
+        self.jobs.iter().any(|j| j.is_barred)
+    }
     fn shrink(&mut self) {}
 }
 
@@ -221,6 +264,8 @@ enum Op {
     Take(u64),
     Expire,
     TakeAny,
+    Bar,
+    Unbar,
     Shrink,
 }
 
@@ -234,6 +279,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         6 => (1..6u64).prop_map(Op::Take),
         2 => Just(Op::Expire),
         1 => Just(Op::TakeAny),
+        2 => Just(Op::Bar),
+        1 => Just(Op::Unbar),
         1 => Just(Op::Shrink),
     ];
     vec(op, 200)
@@ -241,6 +288,28 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 fn at(now: Nanos, offset: i64) -> Nanos {
     Nanos(now.0.saturating_add_signed(offset))
+}
+
+/// What a lane shows without being changed.
+#[derive(PartialEq, Debug)]
+struct Seen {
+    len: usize,
+    next: Option<(u64, Order)>,
+    has_barred: bool,
+    due: Option<Nanos>,
+    deadline: Option<Nanos>,
+}
+
+impl Seen {
+    fn of(lane: &impl Lane) -> Seen {
+        Seen {
+            len: lane.len(),
+            next: lane.peek(),
+            has_barred: lane.has_barred(),
+            due: lane.next_due(),
+            deadline: lane.next_deadline(),
+        }
+    }
 }
 
 /// Drives a lane and a twin, and says where they part. The last jobs are taken out of both, so that
@@ -276,10 +345,17 @@ fn part(subject: &mut impl Lane, ops: &[Op]) -> Result<(), String> {
             }
             Op::Expire => same("expired", step, subject.expired(now), twin.expired(now))?,
             Op::TakeAny => same("take_any", step, subject.take_any(), twin.take_any())?,
+            Op::Bar => {
+                subject.bar();
+                twin.bar();
+            }
+            Op::Unbar => {
+                subject.unbar();
+                twin.unbar();
+            }
             Op::Shrink => subject.shrink(),
         }
-        let seen = (subject.len(), subject.peek(), subject.next_due(), subject.next_deadline());
-        let expected = (twin.len(), twin.peek(), twin.next_due(), twin.next_deadline());
+        let (seen, expected) = (Seen::of(subject), Seen::of(&twin));
         if seen != expected {
             return Err(format!("after step {step}: {seen:?}, expected {expected:?}"));
         }
@@ -368,6 +444,8 @@ fn the_twin_parts_from_every_flawed_copy_of_it() {
         Flaw::ForgetsDueOrder,
         Flaw::KeepsWaitingJobs,
         Flaw::LateByOne,
+        Flaw::ForgetsPlaces,
+        Flaw::KeepsBarredJobs,
     ];
     for flaw in flaws {
         assert!(matches!(parts(flaw), Err(TestError::Fail(..))), "{flaw:?} passes");
@@ -496,7 +574,7 @@ fn a_warm_lane_asks_for_no_memory_and_an_empty_one_gives_it_back() {
 }
 
 #[test]
-fn jobs_set_apart_let_others_go_and_come_back_before_them() {
+fn barred_jobs_let_others_go_and_come_back_before_them() {
     let mut lane = Aside::new();
     (0..6).for_each(|job| lane.put(at_once(3 - job as u8 / 3), job));
     // The jobs of the higher band are 3, 4 and 5.
@@ -510,7 +588,7 @@ fn jobs_set_apart_let_others_go_and_come_back_before_them() {
 }
 
 #[test]
-fn jobs_set_apart_expire_and_are_taken_with_the_others() {
+fn barred_jobs_expire_and_are_taken_with_the_others() {
     let mut lane = Aside::new();
     (0..3).for_each(|job| lane.put(Order { deadline: Nanos(10 + job), ..at_once(3) }, job));
     (0..3).for_each(|_| lane.bar());

@@ -5,7 +5,7 @@ use super::shared::Shared;
 use crate::dispatch::Plan;
 use crate::error::Reason;
 use crate::gate::{BudgetPart, Denial, Entry, Gate, Rules, Scope, Until, foresee};
-use crate::limit::{Rate, Shape, Unit};
+use crate::limit::{Rate, Shape};
 use crate::tenant::{Row, Tenant};
 use crate::units::Nanos;
 use std::fmt;
@@ -76,9 +76,11 @@ pub struct Wait {
     /// policy's jitter is in it: something else may bring the lane back between the limit's moment and
     /// this one, but no job goes before the limit's.
     pub eligible_at: Option<Nanos>,
-    /// How much of the limit is used; for `too_wide`, what the job would use.
+    /// How much of the limit is used: jobs or cost units of a rate, grants in flight of a concurrency,
+    /// the dimension's unit of a budget. For `too_wide`, what the job would use; 0 for what counts
+    /// nothing, `not_due` and `no_capable_worker`.
     pub used: u64,
-    /// The limit.
+    /// The limit, in the same unit; 0 for what counts nothing.
     pub limit: u64,
     /// The budget whose limit it is.
     pub budget: Option<String>,
@@ -325,10 +327,7 @@ impl Named {
 
 /// ` jobs per 60 s window`.
 fn write_span(f: &mut fmt::Formatter<'_>, rate: Rate) -> fmt::Result {
-    let unit = match rate.unit() {
-        Unit::Jobs => "jobs",
-        Unit::Cost => "cost",
-    };
+    let unit = rate.unit().name();
     let kind = match rate.shape() {
         Shape::Strict => " window",
         Shape::Smooth { .. } => "",

@@ -2,7 +2,7 @@
 
 use super::purse::{Purse, Spending};
 use super::slab::Slab;
-use crate::limit::BudgetTerms;
+use crate::limit::{BudgetTerms, DimensionTerms};
 use crate::sync::Mutex;
 use crate::units::{Nanos, Order};
 use std::collections::HashMap;
@@ -61,7 +61,7 @@ impl Default for Dimensions {
 
 impl Dimensions {
     /// What jobs draw of by default.
-    pub(crate) const COST_NAME: &str = "cost";
+    pub(crate) const COST_NAME: &str = DimensionTerms::COST;
     /// Its number.
     pub(crate) const COST: u32 = 0;
 

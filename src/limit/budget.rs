@@ -69,9 +69,9 @@ pub(crate) struct Use<'a> {
     pub(crate) reserved: u64,
     /// What was really spent above the hard limit.
     pub(crate) debt: u64,
-    /// The limits, if there are any.
+    /// Spending above this is advice.
     pub(crate) soft: Option<u64>,
-    /// As above.
+    /// At this much nothing more is granted.
     pub(crate) hard: Option<u64>,
     /// How often they were passed.
     pub(crate) breaches: Breaches,
@@ -172,7 +172,7 @@ impl Budget {
         self.dimensions[index].hits += 1;
     }
 
-    /// What may still be granted of the dimension at `index`.
+    /// What may still be granted of the dimension at `index`, as of the last moment seen; `u64::MAX` without a limit.
     pub(crate) fn room(&self, index: usize) -> u64 {
         let dimension = &self.dimensions[index];
         dimension.hard.map_or(u64::MAX, |hard| hard.saturating_sub(dimension.held()))
@@ -195,8 +195,8 @@ impl Budget {
     }
 
     /// Puts what a grant really spent, less what it has reported already, in the place of what it had reserved.
-    /// Spending counts in the period in which
-    /// it is settled, and counts above the limit too, as [`Reported::HardBreach`] then says.
+    /// Spending counts in the period in which it is settled, and counts above the limit too, as
+    /// [`Reported::HardBreach`] then says.
     pub(crate) fn settle(&mut self, reserved: &[u64], actual: &[u64], now: Nanos) -> Reported {
         self.advance(now);
         self.release(reserved);

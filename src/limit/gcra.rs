@@ -67,9 +67,9 @@ impl Gcra {
     pub(super) fn room(&self, burst: u64) -> u64 {
         let left = self.scaled(burst).saturating_sub(self.level);
         // Nearly always narrow enough for the division that the processor has.
-        match (u64::try_from(left), self.per.0) {
-            (Ok(left), per) => left / per,
-            (Err(_), _) => u64::try_from(left / self.scale()).unwrap_or(u64::MAX),
+        match u64::try_from(left) {
+            Ok(left) => left / self.per.0,
+            Err(_) => u64::try_from(left / self.scale()).unwrap_or(u64::MAX),
         }
     }
 

@@ -81,7 +81,7 @@ impl Meter {
         }
     }
 
-    /// How much [`fits`](Meter::fits) at most.
+    /// How much [`fits`](Meter::fits) at most, in jobs or cost units.
     #[inline]
     pub(crate) fn room(&self, rate: &Rate) -> u64 {
         match &self.state {

@@ -13,6 +13,16 @@ pub enum Unit {
     Cost,
 }
 
+impl Unit {
+    /// As the policy file has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Unit::Jobs => "jobs",
+            Unit::Cost => "cost",
+        }
+    }
+}
+
 /// How a rate spreads over time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Shape {
@@ -172,6 +182,11 @@ pub(crate) struct DimensionTerms {
     pub(crate) soft: Option<u64>,
     /// Spending up to this is allowed.
     pub(crate) hard: Option<u64>,
+}
+
+impl DimensionTerms {
+    /// The dimension that jobs draw on by their cost, without saying so.
+    pub(crate) const COST: &str = "cost";
 }
 
 /// Limits on what is spent in all, by dimension, until a reset. The policy has checked them.

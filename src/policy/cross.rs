@@ -17,10 +17,8 @@ use super::quota::{Budget, Limits, Own};
 use super::schema::{ENGINE_QUEUE_MAX, Key, Section};
 use super::schema_quota::is_none;
 use super::text::show_duration;
-use crate::limit::{Cap, Rate, Unit};
+use crate::limit::{Cap, DimensionTerms, Rate, Unit};
 
-/// The dimension that jobs draw on by their cost.
-const COST_DIMENSION: &str = "cost";
 /// Minima that the problem of their sum names.
 const NAMED_MAX: usize = 3;
 
@@ -268,9 +266,19 @@ impl Cross {
         hint: impl Into<String>,
     ) {
         let Some(setting) = subject.setting(key) else { return };
-        let at = path(&[subject.section.name(), subject.name, key.name()]);
+        self.report(&[subject.section.name(), subject.name, key.name()], setting, allowed, hint);
+    }
+
+    /// Adds a problem of what is written at `at`.
+    fn report(
+        &mut self,
+        at: &[&str],
+        setting: &Setting,
+        allowed: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         let value = Some(setting.written.as_str());
-        self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+        self.problems.push(Problem::new(path(at), &setting.place, value, allowed, hint));
     }
 
     fn sum_of_minima(&mut self, draft: &Draft) {
@@ -286,10 +294,8 @@ impl Cross {
         }
         let hint =
             format!("the minima of tiers and tenants are {sum} together; the largest: {largest}");
-        let at = path(&[Section::Engine.name(), Key::Concurrency.name()]);
-        let value = Some(setting.written.as_str());
-        let allowed = format!("at least {sum}");
-        self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+        let at = [Section::Engine.name(), Key::Concurrency.name()];
+        self.report(&at, setting, format!("at least {sum}"), hint);
     }
 
     /// Finds tenants whose minima fit no tiers: a tenant may be in any, but all of them are in some.
@@ -305,14 +311,13 @@ impl Cross {
         let key = Key::TierConcurrency;
         let table = draft.tiers.get(&tier.name);
         let Some(setting) = table.and_then(|table| table.settings.get(&key)) else { return };
-        let at = path(&[Section::Tiers.name(), &tier.name, key.name()]);
+        let at = [Section::Tiers.name(), &tier.name, key.name()];
         let allowed = format!("at least {}", sum - room + u64::from(cap));
         let hint = format!(
             "the minima of tenants are {sum} together, and the tiers have {room}; \
              the largest: {largest}"
         );
-        let value = Some(setting.written.as_str());
-        self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+        self.report(&at, setting, allowed, hint);
     }
 
     /// Finds queues of tiers and tenants that the engine's bound never lets fill up.
@@ -330,11 +335,9 @@ impl Cross {
             let tables = if section == Section::Tiers { &draft.tiers } else { &draft.tenants };
             let setting = tables.get(name).and_then(|table| table.settings.get(&Key::QueueMax));
             let Some(setting) = setting else { continue };
-            let at = path(&[section.name(), name, Key::QueueMax.name()]);
+            let at = [section.name(), name, Key::QueueMax.name()];
             let hint = format!("unreachable: engine.queue_max is {most}");
-            let value = Some(setting.written.as_str());
-            let allowed = format!("at most {most}");
-            self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+            self.report(&at, setting, format!("at most {most}"), hint);
         }
     }
 
@@ -347,11 +350,10 @@ impl Cross {
             for limit in &budget.limits {
                 let (Some(soft), Some(hard)) = (limit.soft, limit.hard) else { continue };
                 if soft > hard {
-                    let at = path(&[Section::Budgets.name(), &budget.name, Key::Soft.name()]);
-                    let value = Some(setting.written.as_str());
+                    let at = [Section::Budgets.name(), &budget.name, Key::Soft.name()];
                     let allowed = format!("{} at most {hard}", limit.dimension);
                     let hint = format!("unreachable: the hard limit {hard} comes before {soft}");
-                    self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+                    self.report(&at, setting, allowed, hint);
                 }
             }
         }
@@ -364,11 +366,8 @@ impl Cross {
             let KindCost::Fixed(cost) = cost else { continue };
             let Some(setting) = draft.costs.get(kind) else { continue };
             if u64::from(cost.get()) > widest.cost {
-                let at = path(&[Section::Costs.name(), kind]);
-                let value = Some(setting.written.as_str());
                 let allowed = format!("at most {}", widest.cost);
-                let hint = widest.hint();
-                self.problems.push(Problem::new(at, &setting.place, value, allowed, hint));
+                self.report(&[Section::Costs.name(), kind], setting, allowed, widest.hint());
             }
         }
     }
@@ -385,9 +384,10 @@ struct Widest {
 impl Widest {
     fn hint(self) -> String {
         let cost = self.cost;
-        match self.is_budget {
-            true => format!("no tenant could run it: the largest hard budget of cost is {cost}"),
-            false => format!("no tenant could run it: the widest rate is {cost} at once"),
+        if self.is_budget {
+            format!("no tenant could run it: the largest hard budget of cost is {cost}")
+        } else {
+            format!("no tenant could run it: the widest rate is {cost} at once")
         }
     }
 }
@@ -402,7 +402,7 @@ fn width_of_rate(rate: &Own<Rate>) -> Option<Widest> {
 fn width_of_budgets(policy: &Policy, names: &Own<Vec<String>>) -> Option<Widest> {
     let budgets = names.stated().into_iter().flatten().filter_map(|name| policy.budget(name));
     let limits = budgets.flat_map(Budget::limits);
-    let of_cost = limits.filter(|limit| limit.dimension == COST_DIMENSION);
+    let of_cost = limits.filter(|limit| limit.dimension == DimensionTerms::COST);
     let cost = of_cost.filter_map(|limit| limit.hard).min()?;
     Some(Widest { cost, is_budget: true })
 }

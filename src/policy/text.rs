@@ -118,14 +118,12 @@ pub(super) fn read_rate(text: &str) -> Result<Rate, String> {
 }
 
 fn read_unit(word: &str) -> Result<Unit, String> {
-    match word {
-        "jobs" => Ok(Unit::Jobs),
-        "cost" => Ok(Unit::Cost),
-        _ => {
-            let advice = did_you_mean(word, ["jobs", "cost"], "a rate counts `jobs` or `cost`");
-            Err(format!("unknown unit `{word}`, {advice}"))
-        }
-    }
+    let units = [Unit::Jobs, Unit::Cost];
+    units.into_iter().find(|unit| unit.name() == word).ok_or_else(|| {
+        let names = units.map(Unit::name);
+        let advice = did_you_mean(word, names, "a rate counts `jobs` or `cost`");
+        format!("unknown unit `{word}`, {advice}")
+    })
 }
 
 /// Shows a time in the largest unit of which it is a whole number, two or more for units above a
@@ -148,10 +146,7 @@ pub(super) fn show_duration(time: Duration) -> String {
 /// As the policy file has it, such as `10 jobs per 60s`.
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit() {
-            Unit::Jobs => "jobs",
-            Unit::Cost => "cost",
-        };
+        let unit = self.unit().name();
         write!(f, "{} {unit} per {}", self.most(), show_duration(self.per().as_duration()))?;
         match self.shape() {
             Shape::Strict => Ok(()),

@@ -1,4 +1,4 @@
-//! Jobs that no limit of their tenant will ever let go: they stand aside, and others go (decision 1: "that
+//! Jobs that no limit of their tenant will ever let go: they are barred, and others go (decision 1: "that
 //! candidate only").
 
 use crate::rig::{MS, Rig, limited, policy, wait};
@@ -41,7 +41,7 @@ fn jobs_go_past_one_whose_budget_cannot_be_evaluated() {
 }
 
 #[test]
-fn jobs_that_stood_aside_go_in_their_order_once_a_policy_lets_them() {
+fn jobs_that_were_barred_go_in_their_order_once_a_policy_lets_them() {
     let (mut rig, _) = with_budget_gone();
     rig.engine.set_policy(with_budget()).expect("the sizes stay");
     assert_eq!(rig.serve(), ["of-flow-1", "of-flow-2"]);
@@ -49,7 +49,7 @@ fn jobs_that_stood_aside_go_in_their_order_once_a_policy_lets_them() {
 }
 
 #[test]
-fn jobs_that_stand_aside_expire_and_are_handed_back() {
+fn barred_jobs_expire_and_are_handed_back() {
     let mut rig = Rig::new(with_budget());
     let acme = rig.tenant("acme");
     let flow = rig.engine.budget("flow").expect("a budget of the policy");

@@ -203,6 +203,7 @@ fn dimensions_are_an_open_set_within_a_bound() {
 /// What the twin judges: a budget, or one that is broken.
 trait Ledger {
     fn check(&mut self, amounts: &[u64], now: Nanos) -> Result<(), Breach>;
+    fn room(&self, index: usize) -> u64;
     fn reserve(&mut self, amounts: &[u64]);
     fn release(&mut self, amounts: &[u64]);
     fn settle(&mut self, reserved: &[u64], actual: &[u64], now: Nanos) -> Reported;
@@ -231,6 +232,10 @@ impl Ledger for Flawed {
     fn check(&mut self, amounts: &[u64], now: Nanos) -> Result<(), Breach> {
         self.drift(now);
         self.1.check(amounts, now)
+    }
+
+    fn room(&self, index: usize) -> u64 {
+        self.1.room(index)
     }
 
     fn reserve(&mut self, amounts: &[u64]) {
@@ -320,6 +325,10 @@ impl Twin {
         Ok(())
     }
 
+    fn room(&self, dimension: usize) -> u64 {
+        LIMITS[dimension].1.saturating_sub(self.spent(dimension) + self.reserved(dimension))
+    }
+
     fn spend(&mut self, by: [u64; 2]) -> Reported {
         let before = [0, 1].map(|index| self.spent(index));
         self.spent.push((self.now, by));
@@ -353,6 +362,8 @@ fn run(ledger: &mut dyn Ledger, ops: &[Op]) -> Result<(), TestCaseError> {
             Op::Grant(by) => {
                 let fits = ledger.check(by, now);
                 prop_assert_eq!(fits, twin.check(by), "{:?} at {:?}", by, now);
+                let rooms = [0, 1].map(|index| ledger.room(index));
+                prop_assert_eq!(rooms, [0, 1].map(|index| twin.room(index)), "at {:?}", now);
                 if fits.is_ok() {
                     ledger.reserve(by);
                     twin.granted.push(*by);

@@ -326,6 +326,25 @@ proptest! {
     }
 
     #[test]
+    fn the_room_is_the_most_that_fits(
+        (rate, ops) in case(prop_oneof![log_rate(), wide_rate(), smooth_rate()], fifth, false),
+    ) {
+        let (mut meter, mut now) = (Meter::new(), 0_u64);
+        for op in without_refunds(ops) {
+            match op {
+                Op::Pass(span) => now = now.saturating_add(span),
+                Op::Jump(moment) => now = moment,
+                Op::Try(amount) => _ = admit(&mut meter, &rate, amount, now),
+                Op::Refund(_) => {}
+            }
+            meter.advance(&rate, Nanos(now));
+            let room = meter.room(&rate);
+            prop_assert!(meter.fits(&rate, room + 1).is_err(), "more than {room} of {rate:?}");
+            prop_assert!(room == 0 || meter.fits(&rate, room).is_ok(), "{room} of {rate:?}");
+        }
+    }
+
+    #[test]
     fn a_refund_at_once_restores_the_meter(
         (rate, ops) in case(prop_oneof![log_rate(), wide_rate(), smooth_rate()], fifth, true),
         amount in 1..400_u64,
