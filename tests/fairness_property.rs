@@ -3,6 +3,8 @@
 //!
 //! The same oracle rejects a FIFO and a round robin that ignores weights.
 
+#[path = "support/cases.rs"]
+mod cases;
 #[path = "fairness/oracle.rs"]
 mod oracle;
 #[path = "support/queue.rs"]
@@ -10,6 +12,7 @@ mod queue;
 #[path = "support/reference.rs"]
 mod reference;
 
+use cases::config;
 use oracle::{Case, Oracle, Step};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -80,13 +83,6 @@ fn setup(case: &Case) -> Setup {
 
 fn judge(case: &Case, queue: &mut dyn Queue) -> Result<f64, String> {
     Oracle::new(case).run(queue).map(|oracle| oracle.worst)
-}
-
-/// The number of cases, for deeper runs.
-fn config(cases: u32) -> ProptestConfig {
-    let cases = std::env::var("FAIRLANE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
-    // Failing cases are reported in full; nothing is written beside the sources.
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -5,6 +5,8 @@
 mod barred;
 #[path = "gate/budget.rs"]
 mod budget;
+#[path = "support/cases.rs"]
+mod cases;
 #[path = "gate/classes.rs"]
 mod classes;
 #[path = "gate/combined.rs"]

@@ -2,8 +2,7 @@
 //! the vectors of the contract.
 
 use super::{Aside, OF_BAND};
-use crate::units::Order;
-use crate::units::{Band, Bands, Nanos, Priority};
+use crate::units::{Band, Bands, Nanos, Order, Priority, property_config};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRng, TestRunner};
@@ -366,13 +365,8 @@ fn part(subject: &mut impl Lane, ops: &[Op]) -> Result<(), String> {
     same("the end", ops.len(), subject.take_any(), None)
 }
 
-fn config() -> ProptestConfig {
-    let cases = std::env::var("FAIRLANE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(512);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(property_config())]
 
     #[test]
     fn jobs_leave_in_the_order_of_the_rules(ops in ops()) {
@@ -430,7 +424,7 @@ proptest! {
 #[test]
 fn the_twin_parts_from_every_flawed_copy_of_it() {
     let parts = |flaw| {
-        let config = ProptestConfig { cases: 512, max_shrink_iters: 0, ..config() };
+        let config = ProptestConfig { cases: 512, max_shrink_iters: 0, ..property_config() };
         let rng = TestRng::deterministic_rng(config.rng_algorithm);
         let same = |ops: Vec<Op>| part(&mut Twin::new(flaw), &ops).map_err(TestCaseError::fail);
         TestRunner::new_with_rng(config, rng).run(&ops(), same)

@@ -2,7 +2,7 @@
 //! flawed copies against the same check.
 
 use super::{CLASSES_MAX, ClassId, Classes, TooManyClasses};
-use crate::units::Capabilities;
+use crate::units::{Capabilities, property_config};
 use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRng, TestRunner};
 use std::collections::BTreeSet;
@@ -229,13 +229,8 @@ fn agree(
     Ok(())
 }
 
-fn config() -> ProptestConfig {
-    let cases = std::env::var("FAIRLANE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(512);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(property_config())]
 
     #[test]
     fn every_set_in_use_is_one_class_with_its_capable_workers(ops in ops()) {
@@ -257,7 +252,7 @@ fn flawed_tables_are_told_from_a_right_one() {
         Flaw::RefusesThe64th,
     ];
     for flaw in flaws {
-        let config = ProptestConfig { cases: 64, max_shrink_iters: 0, ..config() };
+        let config = ProptestConfig { cases: 64, max_shrink_iters: 0, ..property_config() };
         let rng = TestRng::deterministic_rng(config.rng_algorithm);
         let told = TestRunner::new_with_rng(config, rng).run(&ops(), |ops| {
             part(&mut Flawed(Classes::new(), flaw), &ops).map_err(TestCaseError::fail)

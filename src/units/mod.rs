@@ -17,3 +17,12 @@ pub use nanos::Nanos;
 pub(crate) use order::Order;
 pub use priority::{Band, Bands, BandsError, Priority};
 pub use weight::{Weight, WeightError};
+
+/// How property tests of the crate's rooms run: `FAIRLANE_CASES` cases, 512 unless that is set. Failing cases
+/// are reported in full; nothing is written beside the sources.
+#[cfg(all(test, not(fairlane_loom)))]
+pub(crate) fn property_config() -> proptest::test_runner::Config {
+    let cases = std::env::var("FAIRLANE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(512);
+    let defaults = proptest::test_runner::Config::default();
+    proptest::test_runner::Config { cases, failure_persistence: None, ..defaults }
+}

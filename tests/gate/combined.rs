@@ -1,6 +1,7 @@
 //! Several limits at once: which of them is named, what ends each wait, and what holds while clocks,
 //! workers and policies come and go.
 
+use crate::cases::config;
 use crate::rig::{MS, Rig, SECOND, at_most, caps, limited, policy, wait, wait_of};
 use fairlane::{
     Cap, Grant, Job, Limits, Nanos, Own, Policy, PolicyBuilder, Rate, Reason, Unit, Weight,
@@ -463,7 +464,7 @@ fn the_lowest_band_is_among_any_sixteen_picks_of_a_lane() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(config(300))]
 
     /// The moment that `explain` names is that of the next grant, or of the next limit's turn, whichever of
     /// due time, budget and rate it comes from.

@@ -1,5 +1,6 @@
 //! `explain` says what the gate does next.
 
+use crate::cases::config;
 use crate::rig::{Rig, SECOND, at_most, caps, limited, policy, wait, wait_of};
 use fairlane::{
     Cap, Job, Limits, Nanos, Policy, Rate, Reason, Requirement, Standing, Unit, Wait, Weight,
@@ -199,7 +200,7 @@ fn a_wait_for_the_due_moment_says_so() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(config(1_000))]
 
     /// The predicted moment is the moment of the grant: nothing a nanosecond before, the job at it.
     #[test]

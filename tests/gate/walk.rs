@@ -1,6 +1,7 @@
 //! A random walk through what the simulator does not draw: shared budgets, requirements, and caps over a
 //! tenant's several lanes, against plain sums.
 
+use crate::cases::config;
 use crate::rig::{SECOND, caps, policy};
 use fairlane::{
     BudgetId, Cap, Clock, Dimension, Engine, Grant, Job, Limits, ManualClock, Nanos, Policy,
@@ -272,7 +273,7 @@ impl Walk {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(config(200))]
 
     /// No budget and no cap is exceeded by any grant, nothing that fits stays behind, no job is lost.
     #[test]

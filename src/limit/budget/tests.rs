@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limit::DimensionTerms;
+use crate::units::property_config;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -393,12 +394,8 @@ fn flawed(flaw: Flaw) -> Flawed {
     Flawed(flaw, Budget::new(&terms(&LIMITS, Some(EVERY)), Nanos(0)))
 }
 
-fn config() -> Config {
-    Config { cases: 512, failure_persistence: None, ..Config::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(property_config())]
 
     #[test]
     fn a_budget_says_what_its_twin_says(ops in ops()) {
@@ -432,7 +429,7 @@ fn the_twin_rejects_every_flaw() {
     let flaws =
         [Flaw::NoDebt, Flaw::NoKeys, Flaw::KeepsReservations, Flaw::ReservesNothing, Flaw::Drift];
     for flaw in flaws {
-        let config = Config { max_shrink_iters: 0, ..config() };
+        let config = Config { max_shrink_iters: 0, ..property_config() };
         let outcome = TestRunner::new(config).run(&ops(), |ops| run(&mut flawed(flaw), &ops));
         assert!(outcome.is_err(), "{flaw:?}");
     }

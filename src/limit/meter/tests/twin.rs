@@ -1,6 +1,7 @@
 //! A slow obvious twin of every rate, which also rejects meters that are broken.
 
 use super::*;
+use crate::units::property_config;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -249,10 +250,6 @@ fn every_window_holds(twin: &Twin, rate: &Rate) -> Result<(), String> {
     Ok(())
 }
 
-fn config() -> Config {
-    Config { cases: 512, failure_persistence: None, ..Config::default() }
-}
-
 fn log_rate() -> impl Strategy<Value = Rate> {
     (1..=64_u64, 1..2_000_u64).prop_map(|(most, ms)| strict(most, Duration::from_millis(ms)))
 }
@@ -289,7 +286,7 @@ fn without_refunds(ops: Vec<Op>) -> Vec<Op> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(property_config())]
 
     #[test]
     fn a_log_says_what_its_twin_says((rate, ops) in case(log_rate(), fifth, true)) {
@@ -407,7 +404,7 @@ proptest! {
 
 /// Whether the property that the twin holds the meter to rejects what `make` makes.
 fn is_rejected<L: Limiter>(rate: impl Strategy<Value = Rate>, make: fn() -> L) -> bool {
-    let config = Config { max_shrink_iters: 0, ..config() };
+    let config = Config { max_shrink_iters: 0, ..property_config() };
     let outcome = TestRunner::new(config).run(&case(rate, fifth, true), |(rate, ops)| {
         run(&mut make(), &rate, &ops, Held::Within(rate.per().0.div_ceil(64)))
             .map_err(TestCaseError::fail)
