@@ -158,7 +158,7 @@ impl Seat {
         most: u32,
         out: &mut Outbox<Grant<T>>,
     ) -> Tick {
-        self.arrive(now);
+        let was_busy = self.arrive(now);
         self.keep_time(lanes, now);
         if lanes.routes.version() != self.reach_of.1 {
             self.look_at_routes(lanes);
@@ -197,17 +197,18 @@ impl Seat {
         match jobs {
             0 if tally.stalled => Tick::Stalled,
             0 => {
-                self.found_nothing(now);
+                self.found_nothing(lanes, now, was_busy);
                 Tick::Idle
             }
             jobs => Tick::Granted(jobs),
         }
     }
 
-    /// What comes before the first claim of a tick.
+    /// What comes before the first claim of a tick. Whether the tick before granted anything.
     #[inline]
-    fn arrive(&mut self, now: Nanos) {
-        if !self.pace.arrive(now) {
+    fn arrive(&mut self, now: Nanos) -> bool {
+        let was_busy = self.pace.arrive(now);
+        if !was_busy {
             self.counters.end_idleness(now);
         }
         self.pace.gather();
@@ -216,10 +217,14 @@ impl Seat {
             self.counters.busy_since.store(unit(now), Relaxed);
         }
         self.look_at_plan();
+        was_busy
     }
 
-    fn found_nothing(&mut self, now: Nanos) {
+    fn found_nothing<T>(&mut self, lanes: &Lanes<T>, now: Nanos, was_busy: bool) {
         self.linger.none_left();
+        if was_busy {
+            self.rotation(lanes).end_round(self.index, self.shift());
+        }
         // Grants that run elsewhere keep the worker busy until a later look.
         if self.ledger.is_quiet() {
             self.counters.begin_idleness(now);

@@ -86,11 +86,6 @@ impl Harvest {
         (self.0 >> 32) as u32
     }
 
-    /// Whether anything has been noted of `round`.
-    pub(super) fn is_of(self, round: u32) -> bool {
-        self.round() == round
-    }
-
     fn need(self) -> u32 {
         self.0 as u32
     }

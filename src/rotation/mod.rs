@@ -308,7 +308,6 @@ impl Rotation {
                     self.next_round(seat, cursor, shift);
                 }
             } else {
-                self.end_round(seat, cursor, shift);
                 return self.claim_fresh(seat, most, jobs, wakes);
             }
             spin();
@@ -357,18 +356,21 @@ impl Rotation {
             return false;
         }
         let next = cursor.next_round(1, shift);
-        // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
-        let advanced = self.clockwork.cursor.compare_exchange(
-            cursor.0,
-            next.0,
-            ord!("rotation.advance", AcqRel => Relaxed),
-            Relaxed,
-        );
-        if advanced.is_ok() {
+        let is_begun = self.advance(cursor, next);
+        if is_begun {
             claim.refill = next.refill();
             claim.origin = Origin::Round;
         }
-        advanced.is_ok()
+        is_begun
+    }
+
+    /// Ends the round of a rotation that has just been found empty: lanes that become backlogged from now
+    /// on need not wait for their next turn, as those with which the round was shared are gone.
+    pub(crate) fn end_round(&self, seat: usize, shift: u32) {
+        let cursor = self.cursor();
+        if !self.is_held_elsewhere(seat) {
+            self.advance(cursor, cursor.next_round(1, shift));
+        }
     }
 
     /// Takes lanes out of a set, and says so before and as long as any are held.
@@ -387,15 +389,21 @@ impl Rotation {
     #[inline]
     fn move_to(&self, cursor: Cursor, word: u32) {
         if cursor.position() != word {
-            let next = cursor.at(word);
-            // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
-            let _ = self.clockwork.cursor.compare_exchange(
-                cursor.0,
-                next.0,
-                ord!("rotation.advance", AcqRel => Relaxed),
-                Relaxed,
-            );
+            self.advance(cursor, cursor.at(word));
         }
+    }
+
+    /// Moves the cursor on, unless another worker has.
+    #[inline]
+    fn advance(&self, cursor: Cursor, next: Cursor) -> bool {
+        // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
+        let advanced = self.clockwork.cursor.compare_exchange(
+            cursor.0,
+            next.0,
+            ord!("rotation.advance", AcqRel => Relaxed),
+            Relaxed,
+        );
+        advanced.is_ok()
     }
 
     /// Begins the round after `cursor`'s, unless another worker has.
@@ -408,27 +416,7 @@ impl Rotation {
             self.clockwork.cursor.store(next.0, Ordering::Release);
             return;
         }
-        // ORDERING(rotation.advance): AcqRel; pairs with rotation.cursor.
-        let _ = self.clockwork.cursor.compare_exchange(
-            cursor.0,
-            next.0,
-            ord!("rotation.advance", AcqRel => Relaxed),
-            Relaxed,
-        );
-    }
-
-    /// Ends a round that has no lane left, and none to follow: lanes that become backlogged from now on
-    /// need not wait for their next turn, as those with which the round was shared are gone.
-    fn end_round(&self, seat: usize, cursor: Cursor, shift: u32) {
-        let is_noted = Harvest(self.clockwork.harvest.load(Relaxed)).is_of(cursor.round());
-        if !is_noted || self.is_held_elsewhere(seat) {
-            return;
-        }
-        // What others held has come back, if it has not left.
-        let parity = cursor.parity();
-        if self.rounds[parity].is_bare() && self.lingering[parity].is_bare() {
-            self.next_round(seat, cursor, shift);
-        }
+        self.advance(cursor, next);
     }
 
     /// Turns in the refill that follows `cursor`'s round: one, or, when the round granted nothing,
