@@ -1,6 +1,8 @@
 //! Stops, panics and foreign threads: nothing is lost, nothing happens twice, and the report adds
 //! up (decisions 3, 10, 14; verification.md, "Faults"; T-C10, C-7).
 
+#[path = "faults/death.rs"]
+mod death;
 #[path = "faults/drain.rs"]
 mod drain;
 #[path = "faults/grants.rs"]

@@ -1,9 +1,4 @@
 //! Whole visits: `Seat::tick` over real lanes, pool, rotation and sleepers.
-//!
-//! No model lets a drainer die while it holds a claim: between claim and put-back no code of the
-//! user's runs (handlers, observers and drops of payloads come after), and the outbox has room
-//! before the first job is taken, so there is nothing that could unwind there but a broken
-//! invariant of our own.
 
 use super::dispatch_rig::{Place, lanes, lanes_of_one_block, submit, tenant};
 use super::harness::check;
@@ -19,18 +14,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// All lanes are idle, out of the rotation, and count the same.
-fn assert_at_rest(lanes: &Lanes<u64>, dispatched: u64) {
+pub(super) fn assert_at_rest(lanes: &Lanes<u64>, dispatched: u64) {
     assert!(lanes.rotation.is_empty());
     assert!(lanes.table.rows().all(|(_, row)| row.tail.look().is_idle()));
     assert_eq!(lanes.table.rows().map(|(_, row)| row.progress().0).sum::<u64>(), dispatched);
 }
 
-fn sorted(mut jobs: Vec<u64>) -> Vec<u64> {
+pub(super) fn sorted(mut jobs: Vec<u64>) -> Vec<u64> {
     jobs.sort_unstable();
     jobs
 }
 
-fn jobs(grants: Vec<(Tenant, u64)>) -> Vec<u64> {
+pub(super) fn jobs(grants: Vec<(Tenant, u64)>) -> Vec<u64> {
     grants.into_iter().map(|(_, job)| job).collect()
 }
 

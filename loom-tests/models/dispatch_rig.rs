@@ -7,9 +7,11 @@ use crate::policy::Policy;
 use crate::ring::{Door, Pool, ReserveError, Stamp};
 use crate::stats::{Delays, SeatCounters};
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::fault::Fault;
 use crate::sync::{Lent, Outbox, mutant};
 use crate::tenant::{Tenant, Terms};
 use crate::units::Nanos;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// Blocks of two slots in the pool, so that no producer finds one on its way back.
@@ -95,6 +97,20 @@ impl Place {
     /// As [`grants`](Place::grants), the jobs alone.
     pub(super) fn tick(&mut self, most: u32) -> Vec<u64> {
         self.grants(most).1.into_iter().map(|(_, job)| job).collect()
+    }
+
+    /// Takes up to `most` jobs and settles them. `Err` when the worker has died of a fault that the model
+    /// asked for, with the jobs that it had been granted.
+    pub(super) fn tick_or_die(&mut self, most: u32) -> Result<Vec<u64>, Vec<u64>> {
+        let mut grants = Outbox::with_capacity(8);
+        let tick = || self.seat.tick(&self.lanes, Nanos::ZERO, most, &mut grants);
+        let ticked = catch_unwind(AssertUnwindSafe(tick));
+        let jobs = grants.drain().map(|grant| grant.into_payload()).collect();
+        match ticked {
+            Ok(_) => Ok(jobs),
+            Err(payload) if payload.is::<Fault>() => Err(jobs),
+            Err(payload) => resume_unwind(payload),
+        }
     }
 
     /// Does what is to be done at `now`, as the timekeeper does.

@@ -6,6 +6,7 @@
 mod chunks;
 mod crowd;
 mod dispatch;
+mod dispatch_death;
 mod dispatch_rig;
 mod engine;
 mod gate;

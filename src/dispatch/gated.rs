@@ -121,6 +121,12 @@ impl Errands {
         self.rooms.extend(closed.room);
     }
 
+    /// Forgets to park a lane that goes back into the rotation.
+    pub(super) fn forget(&mut self, lane: u32) {
+        self.refused.retain(|(refused, _)| refused.lane != lane);
+        self.barred.retain(|(barred, _)| *barred != lane);
+    }
+
     /// Gives slots back, parks the lanes that were refused, by the limits of their profiles in `plan`, and
     /// wakes those that are to go. Whether there is a newer plan by which lanes are to go.
     fn run<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {

@@ -4,6 +4,7 @@
 //! handlers and sleeping are the engine's.
 
 mod barren;
+mod claimed;
 mod classes;
 mod expired;
 mod gated;

@@ -1,5 +1,6 @@
 //! Visits of lanes whose jobs have priorities, due moments or deadlines.
 
+use super::claimed::{GrantedApart, Resting};
 use super::expired::Expired;
 use super::granting::Granting;
 use super::plan::Plan;
@@ -10,7 +11,7 @@ use crate::claim::{Grant, Waited};
 use crate::gate::{Denial, Extra, Held, Pass, Refused, Until};
 use crate::ring::{Kept, Rest, Spare, Stamp, behind};
 use crate::rotation::Findings;
-use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned, mutant};
+use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned, fault, mutant};
 use crate::tenant::Drain;
 use crate::units::{Band, Nanos, Order};
 use std::sync::Arc;
@@ -83,6 +84,13 @@ impl<T> Asides<T> {
     }
 }
 
+impl<T> Apart<T> {
+    /// Jobs that wait here.
+    pub(super) fn waiting(&self) -> u32 {
+        self.jobs.len() as u32
+    }
+}
+
 impl<T> Default for Apart<T> {
     fn default() -> Self {
         Apart {
@@ -116,10 +124,17 @@ impl Seat {
                 apart.kept.reclaim(&cell.spare);
             }
             let before = (tally.out.len(), tally.cost);
-            self.unbar(spot, apart);
-            let is_sorted = self.put_in_order(spot, drain, apart, tally.now);
-            let expired = self.expire(spot, apart, tally.now);
-            let next = self.grant_in_order(spot, drain, apart, tally);
+            let mut granted = GrantedApart {
+                row: spot.row,
+                drain: &mut *drain,
+                apart: &mut *apart,
+                tally: &mut *tally,
+                before,
+                expired: 0,
+            };
+            let (is_sorted, next) = self.serve_in_order(spot, &mut granted);
+            let expired = granted.expired;
+            std::mem::forget(granted);
             let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
             findings.granted |= jobs > 0;
             findings.expired |= expired > 0;
@@ -131,7 +146,12 @@ impl Seat {
                 Next::Nothing if !is_sorted => Ok(Place::Again),
                 next => {
                     let place = self.place(spot, drain, (next, jobs > 0), tally, findings);
-                    place.map_err(|left| (left, self.rest_apart(spot, apart, tally.now)))
+                    place.map_err(|left| {
+                        let resting = Resting { drain, left };
+                        let has_jobs = self.rest_apart(spot, apart, tally.now);
+                        std::mem::forget(resting);
+                        (left, has_jobs)
+                    })
                 }
             }
         });
@@ -142,6 +162,21 @@ impl Seat {
                 None => tail.deactivate(head, &spot.lanes.pool, returns),
             })
         })
+    }
+
+    /// The part of a visit that grants. Whether all jobs have been put in order, and what comes next.
+    fn serve_in_order<T>(
+        &mut self,
+        spot: &Spot<'_, T>,
+        granted: &mut GrantedApart<'_, '_, T>,
+    ) -> (bool, Next) {
+        let GrantedApart { drain, apart, tally, expired, .. } = granted;
+        self.unbar(spot, apart);
+        let is_sorted = self.put_in_order(spot, drain, apart, tally.now);
+        self.expire(spot, apart, tally.now, expired);
+        let next = self.grant_in_order(spot, drain, apart, tally);
+        fault!("visit.granted_in_order");
+        (is_sorted, next)
     }
 
     /// Has jobs looked at again that the limits of another plan or profile would never have let go.
@@ -198,22 +233,20 @@ impl Seat {
         taken < SORTED_MAX
     }
 
-    /// Takes out what may not go any more, for the hook to be told. Returns how many that were.
-    fn expire<T>(&mut self, spot: &Spot<'_, T>, apart: &mut Apart<T>, now: Nanos) -> u32 {
+    /// Takes out what may not go any more, for the hook to be told, and counts how many that are.
+    fn expire<T>(&mut self, spot: &Spot<'_, T>, apart: &mut Apart<T>, now: Nanos, count: &mut u32) {
         if self.hands_back || mutant!("ordered.no_expiry") {
-            return 0;
+            return;
         }
-        let mut count = 0;
         while let Some(job) = apart.jobs.expired(now) {
             let waited = Nanos(job.since.age(now.0)).as_duration();
             let Waiting { cost, payload, .. } = job;
             spot.lanes.expired.push(Expired { tenant: spot.tenant, cost, waited, payload });
-            count += 1;
+            *count += 1;
         }
-        if count > 0 {
-            spot.lanes.gate.entry(spot.lane).count_expired(count.into());
+        if *count > 0 {
+            spot.lanes.gate.entry(spot.lane).count_expired((*count).into());
         }
-        count
     }
 
     fn grant_in_order<T>(

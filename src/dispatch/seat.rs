@@ -1,12 +1,13 @@
 //! One worker's place at the rotation.
 
 use super::barren::Barren;
+use super::claimed::Claimed;
 use super::gated::Errands;
 use super::lanes::Lanes;
 use super::linger::{Linger, Stay};
 use super::pace::Pace;
 use super::plan::Plan;
-use super::visit::{Place, Tally, prefetch_job, prefetch_rows};
+use super::visit::{Place, Tally, prefetch_job};
 use crate::claim::{Grant, Ledger};
 use crate::gate::Denial;
 use crate::ring::Returns;
@@ -57,9 +58,9 @@ pub(crate) struct Seat {
     pub(super) pace: Pace,
     pub(super) linger: Linger,
     /// Lanes of a claim to prepare at once: as many as a tick's jobs were found to come from.
-    reach: u32,
+    pub(super) reach: u32,
     /// Rights of the claim being served; kept for its memory.
-    rights: Vec<DrainRight>,
+    pub(super) rights: Vec<DrainRight>,
     pub(super) errands: Errands,
     /// The classes of jobs that may be granted here, a bit each, and of which version that is true.
     pub(super) reach_of: (u64, u64),
@@ -164,7 +165,6 @@ impl Seat {
             self.look_at_routes(lanes);
         }
         let slow = self.pace.is_slow();
-        let before = out.len();
         out.limit(most as usize);
         let most = out.room() as u32;
         let mut tally = Tally::of(out, now);
@@ -189,7 +189,7 @@ impl Seat {
                 break;
             }
         }
-        let jobs = (tally.out.len() - before) as u32;
+        let jobs = tally.jobs();
         let full = tally.out.room() == 0;
         self.reach = if full { tally.visits } else { 2 * self.reach }.clamp(1, LANES_FAST);
         self.pace.found(jobs, most);
@@ -255,8 +255,18 @@ impl Seat {
         lanes.cadence.stamp(self.pace.is_timed());
     }
 
-    /// Gives back what the worker keeps at hand, before it sleeps or leaves.
+    /// Counts what a tick has granted that a panic cuts short.
+    pub(super) fn count_grants<T>(&self, tally: &Tally<'_, T>) {
+        self.counters.granted.add(tally.jobs().into());
+        self.counters.cost.add(tally.cost);
+    }
+
+    /// Gives back what the worker keeps at hand, before it sleeps or leaves, and does what a panic may have
+    /// left undone.
     pub(crate) fn settle_down<T>(&mut self, lanes: &Lanes<T>) {
+        if !self.errands.are_none() {
+            self.run_errands(lanes);
+        }
         self.log.flush(&self.delays);
         if lanes.pool.flush(&mut self.returns) {
             // ORDERING(dispatch.settle_fence): either a submitter's last attempt finds the blocks,
@@ -276,19 +286,16 @@ impl Seat {
         let mut rights = std::mem::take(&mut self.rights);
         let mut findings = Findings::default();
         let before = tally.visits;
-        while tally.out.room() > 0 && !claim.is_used_up() {
-            let more = std::iter::from_fn(|| claim.next_right()).take(self.reach as usize);
-            rights.extend(more);
-            prefetch_rows(lanes, &rights, claim.is_fresh());
-            match &mut rights[..] {
-                [right] if claim.is_used_up() && !findings.leaves_backlog() => {
-                    self.visit_alone(lanes, &mut claim, right, tally, &mut findings);
-                }
-                rights => self.visit_all(lanes, &claim, rights, tally, &mut findings),
-            }
-            // What stands here has been visited, or is put back unseen: the rights end.
-            rights.clear();
-        }
+        let claimed = Claimed {
+            seat: self,
+            lanes,
+            claim: &mut claim,
+            rights: &mut rights,
+            findings: &mut findings,
+            tally,
+            visits_before: before,
+        };
+        claimed.visit();
         findings.all_unseen(&mut claim);
         self.rights = rights;
         self.rotation(lanes).put_back(self.index, &claim, &findings);
@@ -306,7 +313,7 @@ impl Seat {
         findings.granted || findings.is_short()
     }
 
-    fn visit_all<T>(
+    pub(super) fn visit_all<T>(
         &mut self,
         lanes: &Lanes<T>,
         claim: &Claim,
@@ -325,12 +332,13 @@ impl Seat {
             }
             let place = self.visit(lanes, claim, right, tally, findings);
             self.note(place, right, findings);
+            tally.visits += 1;
         }
     }
 
     /// Visits a claim's only lane, again and again as long as there is no other in the rotation:
     /// each time is a turn in a round of its own.
-    fn visit_alone<T>(
+    pub(super) fn visit_alone<T>(
         &mut self,
         lanes: &Lanes<T>,
         claim: &mut Claim,
@@ -339,12 +347,16 @@ impl Seat {
         findings: &mut Findings,
     ) {
         let shift = self.shift();
+        let mut visits = 0;
         loop {
+            visits += 1;
             let before = tally.out.len();
             let place = self.visit(lanes, claim, right, tally, findings);
             let goes_on = place == Place::Over && tally.out.len() > before && tally.out.room() > 0;
             if !(goes_on && self.rotation(lanes).go_round_alone(self.index, claim, shift)) {
-                return self.note(place, right, findings);
+                self.note(place, right, findings);
+                tally.visits += visits;
+                return;
             }
         }
     }

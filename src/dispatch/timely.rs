@@ -1,14 +1,35 @@
 //! What is done when a moment comes that something has waited for.
 
+use super::claimed::Claimed;
 use super::lanes::Lanes;
 use super::seat::Seat;
-use super::visit::{Place, Tally};
+use super::visit::Tally;
 use crate::rotation::Findings;
 use crate::sync::{Outbox, full_fence, mutant, ord};
 use crate::units::Nanos;
+use std::collections::VecDeque;
 
 /// When a lane is looked after again that somebody else held.
 const SOON: Nanos = Nanos(1_000_000);
+
+/// When lanes are looked after again that a panic has left. Later than [`SOON`]: it may come again.
+const NOT_SO_SOON: Nanos = Nanos(1_000_000_000);
+
+/// Lanes whose alarm has rung. What a panic leaves of them gets another alarm.
+struct Rung<'a, T> {
+    seat: &'a mut Seat,
+    lanes: &'a Lanes<T>,
+    rung: VecDeque<u32>,
+    now: Nanos,
+}
+
+impl<T> Drop for Rung<'_, T> {
+    fn drop(&mut self) {
+        for lane in self.rung.drain(..) {
+            self.seat.errands.set_alarm(self.lanes, lane, self.now.after(NOT_SO_SOON));
+        }
+    }
+}
 
 impl Seat {
     /// Brings back the parked lanes whose moment has come at `now`, and looks after those whose jobs
@@ -29,7 +50,11 @@ impl Seat {
         // ORDERING(timely.fence): either this look sees a job that has just been published, or whoever
         // published it sees that no alarm is set; pairs with submit.fence.
         full_fence(ord!("timely.fence", SeqCst => AcqRel));
-        rung.into_iter().for_each(|lane| self.look_after(lanes, lane, now));
+        let mut rung = Rung { seat: self, lanes, rung: rung.into(), now };
+        while let Some(lane) = rung.rung.front() {
+            rung.seat.look_after(lanes, *lane, now);
+            rung.rung.pop_front();
+        }
     }
 
     /// Expires what is to expire in a lane, and sees to it that what is due is granted by somebody.
@@ -52,16 +77,20 @@ impl Seat {
         };
         self.class = lanes.class_of(lane);
         let mut findings = Findings::default();
-        let mut right = claim.next_right().expect("the lane has been claimed");
-        let spot = self.spot(lanes, lane, &claim);
-        row.drained.drain.open(&mut right, |drain| spot.greet(drain));
+        let mut rights = claim.next_right().into_iter().collect();
         // No room for a grant: this may be a thread that runs no jobs.
         let mut out = Outbox::with_capacity(0);
         let mut tally = Tally::of(&mut out, now);
-        match self.visit_ordered(&spot, &mut right, &mut tally, &mut findings) {
-            Place::Gone | Place::Parked | Place::Ordered => {}
-            Place::Again | Place::Over | Place::Lingers => findings.unseen(&right),
+        Claimed {
+            seat: self,
+            lanes,
+            claim: &mut claim,
+            rights: &mut rights,
+            findings: &mut findings,
+            tally: &mut tally,
+            visits_before: 0,
         }
+        .visit_in_order();
         rotation.put_back(self.index, &claim, &findings);
         self.tell(lanes, &findings);
         self.class = 0;

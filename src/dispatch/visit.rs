@@ -1,5 +1,6 @@
 //! One worker's service of one lane.
 
+use super::claimed::{Granted, Leaving};
 use super::gated::Gated;
 use super::granting::Granting;
 use super::lanes::Lanes;
@@ -11,7 +12,7 @@ use crate::fair::{Account, Refill, micros};
 use crate::gate::{Denial, Pass, Refused, Until};
 use crate::ring::{Left, Rest, Returns, Stop, Tail, prefetch_line};
 use crate::rotation::{Claim, Findings};
-use crate::sync::{DrainRight, Outbox, mutant};
+use crate::sync::{DrainRight, Outbox, fault, mutant};
 use crate::tenant::{Drain, LeftBehind, News, Row, Tenant};
 use crate::units::{Cost, Nanos};
 
@@ -19,8 +20,11 @@ use crate::units::{Cost, Nanos};
 pub(super) struct Tally<'a, T> {
     /// Has room for the jobs that may still be granted.
     pub(super) out: &'a mut Outbox<Grant<T>>,
+    /// Grants that stood there before the tick.
+    before: usize,
     pub(super) now: Nanos,
     pub(super) cost: u64,
+    /// Lanes visited and noted.
     pub(super) visits: u32,
     pub(super) stalled: bool,
     /// What becomes of a lane found empty.
@@ -67,7 +71,14 @@ impl<T> Spot<'_, T> {
 impl<'a, T> Tally<'a, T> {
     /// Nothing done yet at `now`, and grants for as many jobs as `out` has room for.
     pub(super) fn of(out: &'a mut Outbox<Grant<T>>, now: Nanos) -> Self {
-        Tally { out, now, cost: 0, visits: 0, stalled: false, stay: Stay::No }
+        let before = out.len();
+        Tally { out, before, now, cost: 0, visits: 0, stalled: false, stay: Stay::No }
+    }
+
+    /// Jobs granted.
+    #[inline]
+    pub(super) fn jobs(&self) -> u32 {
+        (self.out.len() - self.before) as u32
     }
 }
 
@@ -131,8 +142,8 @@ impl Seat {
         tally: &mut Tally<'_, T>,
         findings: &mut Findings,
     ) -> Place {
-        tally.visits += 1;
         let spot = &self.spot(lanes, right.lane(), claim);
+        fault!("visit.begun");
         let visited = spot.row.drained.drain.open(right, |drain| {
             spot.greet(drain);
             if claim.is_fresh() && drain.account.waits_out(claim.refill.round) {
@@ -144,7 +155,9 @@ impl Seat {
             }
             let before = (tally.out.len(), tally.cost);
             let had_block = drain.head.has_block();
-            let visited = self.drain(spot, drain, tally, findings);
+            let granted = Granted { row: spot.row, drain, tally, before };
+            let visited = self.drain(spot, granted.drain, granted.tally, findings);
+            std::mem::forget(granted);
             let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
             if claim.is_lingering() {
                 self.linger.found(jobs > 0, had_block);
@@ -178,10 +191,17 @@ impl Seat {
         deactivate: impl FnOnce(&Tail, Left, &mut Returns) -> bool,
     ) -> Place {
         let Spot { lanes, row, .. } = spot;
-        if deactivate(&row.tail, left.head, &mut self.returns) {
+        // Nothing panics before the lane is idle, so what panics in here does so after it.
+        let leaving = Leaving(right);
+        let is_gone = deactivate(&row.tail, left.head, &mut self.returns);
+        if is_gone {
+            fault!("visit.left");
             if spot.is_branch() {
                 lanes.table.row(spot.tenant.slot()).drained.discount_other();
             }
+        }
+        std::mem::forget(leaving);
+        if is_gone {
             return Place::Gone;
         }
         row.drained.drain.open(right, |drain| drain.stay(left));
@@ -271,6 +291,7 @@ impl Seat {
             Next::of(self.grant_jobs(spot, drain, tally))
         };
         let any = tally.out.len() > before;
+        fault!("visit.granted");
         match next {
             // Most likely empty, but looking at the producers' line to be sure would cost more
             // than visiting the lane once again.

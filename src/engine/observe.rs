@@ -67,10 +67,13 @@ impl Parking {
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PanicReport {
-    /// The worker on whose thread it happened; `None` for a submitting thread.
+    /// The worker on whose thread it happened; `None` for a submitting thread and the timekeeper's.
     pub worker: Option<usize>,
-    /// Whose job was running; `None` when it was an observer that panicked.
+    /// Whose job was running; `None` when it was an observer that panicked, or the engine itself.
     pub tenant: Option<Tenant>,
+    /// Whether it was the engine itself that panicked, a bug of ours, on a worker's thread. The thread runs
+    /// what it has been granted and ends; the other workers go on with its lanes.
+    pub ends_worker: bool,
     /// The panic's message, when it was a string.
     pub message: Option<String>,
 }
@@ -83,6 +86,6 @@ impl PanicReport {
     ) -> Self {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        PanicReport { worker, tenant, message }
+        PanicReport { worker, tenant, ends_worker: false, message }
     }
 }

@@ -409,13 +409,30 @@ impl<T: Send + 'static> Shared<T> {
         foreign: impl FnOnce() -> R,
     ) -> Result<R, ()> {
         catch_unwind(AssertUnwindSafe(foreign)).map_err(|payload| {
-            let report = PanicReport::new(worker, tenant, &*payload);
-            if let Some(hook) = &self.panic_hook {
-                let told = catch_unwind(AssertUnwindSafe(|| hook(report)));
-                told.unwrap_or_else(discard);
-            }
-            discard(payload);
+            self.tell_panic(PanicReport::new(worker, tenant, &*payload), payload);
         })
+    }
+
+    /// Runs code of the engine's own on a thread of its own, for `worker` or, without one, for the
+    /// timekeeper. It panics only when it is broken; that is reported once and goes no further. What it
+    /// has broken off, it has left as others can go on with it.
+    pub(super) fn guard_own(&self, worker: Option<usize>, own: impl FnOnce()) -> Result<(), ()> {
+        catch_unwind(AssertUnwindSafe(own)).map_err(|payload| self.report_own(worker, payload))
+    }
+
+    /// Reports a panic of the engine's own code, as [`Shared::guard_own`].
+    pub(super) fn report_own(&self, worker: Option<usize>, payload: Box<dyn Any + Send>) {
+        let report = PanicReport::new(worker, None, &*payload);
+        self.tell_panic(PanicReport { ends_worker: worker.is_some(), ..report }, payload);
+    }
+
+    /// Tells the panic hook, which may panic too, of a panic with this `payload`, and drops it.
+    fn tell_panic(&self, report: PanicReport, payload: Box<dyn Any + Send>) {
+        if let Some(hook) = &self.panic_hook {
+            let told = catch_unwind(AssertUnwindSafe(|| hook(report)));
+            told.unwrap_or_else(discard);
+        }
+        discard(payload);
     }
 
     /// Hands over the jobs that have expired. A look when there are none.

@@ -12,7 +12,7 @@ use crate::dispatch::{Lanes, Start, Tick};
 use crate::error::Reason;
 use crate::ring::{Stamp, Ticket};
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::tenant::{Row, Tenant};
+use crate::tenant::{Row, Tenant, Terms};
 use crate::units::{Nanos, Order};
 
 impl<T: Send + 'static> Builder<T> {
@@ -186,4 +186,27 @@ pub fn is_woken<T: Send + 'static>(worker: &Worker<T>) -> bool {
 /// Ends a sleep, whether woken or not.
 pub fn get_up<T: Send + 'static>(worker: &mut Worker<T>) {
     worker.shared.lanes.sleepers.withdraw(worker.index);
+}
+
+/// A tenant whose lane names a profile that no plan has: whoever visits it panics, as with a bug of the
+/// engine's own, until this drops.
+#[must_use = "dropping it mends the lane"]
+pub struct Broken<T: Send + 'static> {
+    engine: Engine<T>,
+    tenant: Tenant,
+    terms: Terms,
+}
+
+/// Breaks the lane of a tenant.
+pub fn break_lane<T: Send + 'static>(engine: &Engine<T>, tenant: Tenant) -> Broken<T> {
+    let row = engine.lanes.table.row(tenant.slot());
+    let terms = row.terms();
+    row.set_terms(Terms { profile: u32::MAX, ..terms });
+    Broken { engine: engine.clone(), tenant, terms }
+}
+
+impl<T: Send + 'static> Drop for Broken<T> {
+    fn drop(&mut self) {
+        self.engine.lanes.table.row(self.tenant.slot()).set_terms(self.terms);
+    }
 }

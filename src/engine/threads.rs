@@ -12,7 +12,9 @@ use crate::sync::{Outbox, Reader, Shelf, Steal, Stealer, cores, mpsc, thread_loc
 use crate::tenant::Tenant;
 use crate::units::{Capabilities, Nanos};
 use core_affinity::CoreId;
+use std::any::Any;
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,15 +131,22 @@ impl<T: Send + 'static> Place<T> {
             idle_looks: if spare_cores { IDLE_LOOKS } else { 0 },
             stalls: 0,
         };
-        while !runner.shared.is_stopped() {
-            runner.turn();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| runner.work())) {
+            runner.end_early(payload);
         }
-        runner.seat.settle_down(&runner.shared.lanes);
-        runner.shared.tell_quiet();
     }
 }
 
 impl<T: Send + 'static> Runner<T> {
+    /// Works until the engine stops.
+    fn work(&mut self) {
+        while !self.shared.is_stopped() {
+            self.turn();
+        }
+        self.seat.settle_down(&self.shared.lanes);
+        self.shared.tell_quiet();
+    }
+
     /// One look for work, and the work found.
     fn turn(&mut self) {
         let now = self.shared.clock.now();
@@ -168,12 +177,38 @@ impl<T: Send + 'static> Runner<T> {
         let alone = self.seat.is_slow() || self.seat.has_classes();
         let most = if alone { 1 } else { SHELF_JOBS };
         let tick = self.seat.tick(&self.shared.lanes, now, most, &mut self.batch);
+        self.end_look();
+        Some(tick)
+    }
+
+    /// Puts what was granted where others can reach it.
+    fn end_look(&mut self) {
         if self.batch.len() > 1 {
             // Granted and not started: whoever has nothing to do may take it over.
             self.batch.drain().for_each(|grant| self.shelf.push(grant));
         }
         self.shared.end_look(self.index);
-        Some(tick)
+    }
+
+    /// Leaves after a panic of the engine's own: what the worker held is given back, and what it was
+    /// granted is run.
+    fn end_early(&mut self, payload: Box<dyn Any + Send>) {
+        self.end_look();
+        let shared = Arc::clone(&self.shared);
+        shared.report_own(Some(self.index), payload);
+        self.seat.counters.panics.add(1);
+        let now = shared.clock.now();
+        let _ = shared.guard_own(Some(self.index), || self.seat.settle_down(&shared.lanes));
+        shared.lanes.routes.leave(self.index, now);
+        // A wake meant for this worker is passed on.
+        shared.lanes.wake_for_all();
+        if self.seat.has_news() {
+            shared.tell_seen(self.index, &mut self.seat, now);
+        }
+        shared.tell_expired(Some(self.index));
+        self.run_granted();
+        self.seat.counters.begin_idleness(shared.clock.now());
+        shared.tell_quiet();
     }
 
     fn run_granted(&mut self) {

@@ -114,7 +114,7 @@ impl<T: Send + 'static> Worker<T> {
     #[inline]
     pub fn tick(&mut self, now: Nanos, most: usize) -> std::vec::Drain<'_, Grant<T>> {
         self.fill(now, most);
-        self.batch.drain()
+        self.batch.drain_some(most)
     }
 
     /// The next moment at which something is to be done although nothing is submitted and no grant
@@ -130,12 +130,17 @@ impl<T: Send + 'static> Worker<T> {
 
     pub(super) fn fill(&mut self, now: Nanos, most: usize) -> Tick {
         let most = most.min(BATCH_MAX);
+        if self.batch.len() > 0 {
+            // Granted by a call that has ended in a panic.
+            return Tick::Granted(self.batch.len() as u32);
+        }
         self.batch.prepare(most);
         if !self.shared.begin_look(self.index) {
             return Tick::Idle;
         }
+        let look = Looking { shared: &self.shared, index: self.index };
         let tick = self.seat.tick(&self.shared.lanes, now, most as u32, &mut self.batch);
-        self.shared.end_look(self.index);
+        drop(look);
         if self.seat.has_news() {
             self.shared.tell_seen(self.index, &mut self.seat, now);
         }
@@ -162,7 +167,7 @@ impl<T: Send + 'static> Worker<T> {
             };
             if matches!(tick, Tick::Granted(_)) || left.is_zero() || self.shared.is_stopped() {
                 self.stalls = 0;
-                return self.batch.drain();
+                return self.batch.drain_some(most);
             }
             self.rest(tick, left);
         }
@@ -215,9 +220,24 @@ impl<T: Send + 'static> Shared<T> {
     }
 }
 
+/// A look for work, which ends when this drops: also by a panic.
+struct Looking<'a, T: Send + 'static> {
+    shared: &'a Shared<T>,
+    index: usize,
+}
+
+impl<T: Send + 'static> Drop for Looking<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.shared.end_look(self.index);
+    }
+}
+
 impl<T: Send + 'static> Drop for Worker<T> {
     fn drop(&mut self) {
-        self.seat.settle_down(&self.shared.lanes);
+        let shared = Arc::clone(&self.shared);
+        // A second panic while one passes would end the process.
+        let _ = shared.guard_own(Some(self.index), || self.seat.settle_down(&shared.lanes));
         self.seat.counters.begin_idleness(self.shared.clock.now());
         let bed = self.bed.take();
         *self.shared.desks[self.index].bed.lock().expect("no code panics under this lock") = bed;

@@ -148,6 +148,23 @@ impl Findings {
         self.unseen |= std::mem::take(&mut claim.mask);
     }
 
+    /// Notes the lanes of a claim whose visits have ended in a panic. `rest` are the rights of those that
+    /// had not been noted, the one first whose visit may have been cut short: it has had its turn, so
+    /// that the others come before it. All others keep their places.
+    pub(crate) fn cut_short(&mut self, rest: &[DrainRight], claim: &mut Claim) {
+        let noted = self.again | self.over | self.lingering | self.unseen;
+        for (at, right) in rest.iter().enumerate().filter(|(_, right)| !right.has_ended()) {
+            match at {
+                _ if noted >> (right.lane() % 64) & 1 == 1 => {}
+                0 => self.over(right),
+                _ => self.unseen(right),
+            }
+        }
+        self.all_unseen(claim);
+        // There may have been grants: a round that leaps over them would be the worse mistake.
+        self.granted = true;
+    }
+
     /// Some lane's first job needs `turns` more turns.
     pub(crate) fn needs(&mut self, turns: u32) {
         self.need = if self.need == 0 { turns } else { self.need.min(turns) };

@@ -6,6 +6,7 @@
 //! Nothing in this room knows what a tenant is.
 
 mod chunks;
+pub(crate) mod fault;
 mod lent;
 mod names;
 pub(crate) mod ordering;
@@ -33,6 +34,7 @@ mod locks;
 
 pub(crate) use chunks::Chunks;
 pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use fault::fault;
 pub(crate) use lent::{Lender, Loan, Run, Shared as Lent};
 pub(crate) use names::Names;
 pub(crate) use ordering::{mutant, ord};

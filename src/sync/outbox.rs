@@ -47,8 +47,7 @@ impl<T> Outbox<T> {
     }
 
     /// Appends what `make` puts into the place it is given for each of `sources`, until it puts
-    /// nothing there or the room is used up. `make` should not panic: what it has made before
-    /// would be leaked.
+    /// nothing there or the room is used up. What it has made before it panics stays.
     #[inline]
     pub(crate) fn append_while<S>(
         &mut self,
@@ -56,28 +55,57 @@ impl<T> Outbox<T> {
         mut make: impl for<'p> FnMut(&S, Place<'p, T>) -> Option<Put<'p>>,
     ) {
         let room = self.room();
-        let places = &mut self.values.spare_capacity_mut()[..room];
-        let mut made = 0;
+        let first = self.values.spare_capacity_mut()[..room].as_mut_ptr();
+        // SAFETY: these are the first `room` places behind the values, and while this lives nothing
+        // else reaches what is behind the values: `Made` changes their number alone.
+        let places = unsafe { std::slice::from_raw_parts_mut(first, room) };
+        let mut made = Made { values: &mut self.values, count: 0 };
         for (source, place) in sources.iter().zip(places) {
             let put = make(source, Place { place, _brand: PhantomData });
             if put.is_none() {
                 break;
             }
-            made += 1;
+            made.count += 1;
         }
-        // SAFETY: the first `made` places behind the values, which are within the capacity, have
-        // been filled: a `Put<'p>` comes from the `Place<'p>` of the same call alone.
-        unsafe { self.values.set_len(self.values.len() + made) };
+    }
+
+    /// The values that follow the first `count`.
+    pub(crate) fn after(&self, count: usize) -> &[T] {
+        &self.values[count..]
     }
 
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }
 
+    /// Takes up to `most` values out, the first ones; what is not taken is dropped with the iterator.
+    #[inline]
+    pub(crate) fn drain_some(&mut self, most: usize) -> std::vec::Drain<'_, T> {
+        let most = most.min(self.values.len());
+        self.values.drain(..most)
+    }
+
     /// Takes all values out; what is not taken is dropped with the iterator.
     #[inline]
     pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, T> {
         self.values.drain(..)
+    }
+}
+
+/// Values made behind those of a buffer; they are the buffer's when this drops, so that no panic leaks
+/// them.
+struct Made<'a, T> {
+    values: &'a mut Vec<T>,
+    count: usize,
+}
+
+impl<T> Drop for Made<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let values = self.values.len() + self.count;
+        // SAFETY: the first `count` places behind the values, which are within the capacity, have
+        // been filled: a `Put<'p>` comes from the `Place<'p>` of the same call alone.
+        unsafe { self.values.set_len(values) };
     }
 }
 
@@ -96,5 +124,30 @@ impl<'p, T> Place<'p, T> {
     pub(crate) fn put(self, value: T) -> Put<'p> {
         self.place.write(value);
         Put(PhantomData)
+    }
+}
+
+#[cfg(all(test, not(fairlane_loom)))]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_was_made_before_a_panic_is_neither_lost_nor_leaked() {
+        let counted = Arc::new(());
+        let mut out = Outbox::with_capacity(4);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            out.append_while(&[1, 2, 3], |number, place| {
+                if *number == 3 {
+                    resume_unwind(Box::new("on purpose"));
+                }
+                Some(place.put(Arc::clone(&counted)))
+            });
+        }));
+        assert!(unwound.is_err());
+        assert_eq!((out.len(), out.room(), Arc::strong_count(&counted)), (2, 2, 3));
+        drop(out);
+        assert_eq!(Arc::strong_count(&counted), 1);
     }
 }

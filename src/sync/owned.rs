@@ -11,6 +11,9 @@ pub(crate) struct DrainRight {
     lane: u32,
 }
 
+/// Stands for the lane of a right that has ended.
+const NO_LANE: u32 = u32::MAX;
+
 impl DrainRight {
     /// Makes the right for `lane`.
     ///
@@ -26,6 +29,16 @@ impl DrainRight {
     #[inline]
     pub(crate) fn lane(&self) -> u32 {
         self.lane
+    }
+
+    /// Ends the right while somebody still holds the value: it opens nothing from now on.
+    pub(crate) fn end(&mut self) {
+        self.lane = NO_LANE;
+    }
+
+    /// Whether the right has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lane == NO_LANE
     }
 }
 

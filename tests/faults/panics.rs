@@ -18,7 +18,10 @@ impl Drop for Bomb {
     }
 }
 
-fn hush() {
+/// How a visit of a lane ends that a test has broken.
+const BROKEN: &str = "but the index is 4294967295";
+
+pub(crate) fn hush() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let loud = std::panic::take_hook();
@@ -27,7 +30,8 @@ fn hush() {
             let text = thrown.downcast_ref::<&str>().copied();
             let text = text.or_else(|| thrown.downcast_ref::<String>().map(String::as_str));
             let ours = info.payload().is::<Bomb>() || info.payload().is::<u64>();
-            if !ours && !text.is_some_and(|text| text.starts_with(EXPECTED)) {
+            let is_expected = |text: &str| text.starts_with(EXPECTED) || text.ends_with(BROKEN);
+            if !ours && !text.is_some_and(is_expected) {
                 loud(info);
             }
         }));
