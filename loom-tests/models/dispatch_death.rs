@@ -31,6 +31,9 @@ fn dies(fault: &'static str, granted: &[u64], rest: &[u64]) {
     let (lanes, mut beds) = lanes(1, 8, 2);
     let accepted = granted.iter().chain(rest);
     accepted.for_each(|job| submit(&lanes, tenant(0), *job).unwrap());
+    if fault == "visit.granted_in_order" {
+        lanes.table.row(0).drained.tell_urgent();
+    }
     let _armed = arm(fault);
     let (theirs, bed) = (Arc::clone(&lanes), beds.remove(1));
     let other = thread::spawn(move || work_or_die(&bed, &theirs));
@@ -56,6 +59,13 @@ fn dispatch_death_before_a_visit() {
 #[test]
 fn dispatch_death_in_a_visit() {
     check("dispatch_death_in_a_visit", Some(3), || dies("visit.granted", &[1], &[2]));
+}
+
+/// See [`dies`]: the same for jobs that have an order of their own, one of which is set aside.
+/// Bound: 2 preemptions.
+#[test]
+fn dispatch_death_in_order() {
+    check("dispatch_death_in_order", Some(2), || dies("visit.granted_in_order", &[1], &[2]));
 }
 
 /// A worker dies when it has just taken its lane out of the rotation: the lane is whose who activates it

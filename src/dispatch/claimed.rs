@@ -10,7 +10,7 @@ use super::visit::{Place, Tally, prefetch_rows};
 use crate::fair::micros;
 use crate::ring::behind;
 use crate::rotation::{Claim, Findings};
-use crate::sync::{DrainRight, fault, mutant};
+use crate::sync::{DrainRight, mutant};
 use crate::tenant::{Drain, LeftBehind, Row};
 
 /// The lanes of a claim while they are visited: dropped by a panic, it puts them back. Forgotten once
@@ -48,7 +48,6 @@ impl<T> Claimed<'_, '_, T> {
         let Claimed { seat, lanes, claim, rights, findings, tally, .. } = &mut self;
         let right = rights.first_mut().expect("the lane has been claimed");
         let spot = seat.spot(lanes, right.lane(), claim);
-        fault!("visit.begun");
         spot.row.drained.drain.open(right, |drain| spot.greet(drain));
         match seat.visit_ordered(&spot, right, tally, findings) {
             Place::Gone | Place::Parked | Place::Ordered => {}

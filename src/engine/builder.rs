@@ -135,7 +135,8 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// Sets what is told about a panic in a handler or an observer; nobody otherwise.
+    /// Sets what is told about a panic in a handler, in an observer, or in the engine itself on a thread of
+    /// its own; nobody otherwise.
     pub fn on_panic(mut self, hook: impl Fn(PanicReport) + Send + Sync + 'static) -> Self {
         self.panic_hook = Some(Arc::new(hook));
         self

@@ -101,6 +101,10 @@ impl<T: Send + 'static> Worker<T> {
     /// Grants that the caller does not take out of the iterator are dropped with it, which
     /// settles them.
     ///
+    /// # Panics
+    /// When the engine is broken, a bug of ours. What the worker held is then another's, and what it was
+    /// granted comes with its next call; a worker that drops before settles that too.
+    ///
     /// # Cost
     /// One clock read a call, a few read-modify-writes per 64 tenants visited, none per job.
     #[inline]

@@ -1,22 +1,22 @@
 //! Panics that a model asks for, at places where nothing panics by itself.
 //!
-//! `fault!("visit.granted")` is nothing in a normal build. In a build for loom or shuttle the first
-//! thread of a model that comes there dies, once the model has asked for it.
+//! `fault!("visit.granted")` is nothing in a normal build. In a build for loom the first thread of a model
+//! that comes there dies, once the model has asked for it.
 
-#[cfg(any(fairlane_loom, fairlane_shuttle))]
+#[cfg(fairlane_loom)]
 pub(crate) use armed::{Fault, arm, strike};
 
 /// A place where a model may have a thread die.
 macro_rules! fault {
     ($label:literal) => {
-        #[cfg(any(fairlane_loom, fairlane_shuttle))]
+        #[cfg(fairlane_loom)]
         $crate::sync::fault::strike($label)
     };
 }
 
 pub(crate) use fault;
 
-#[cfg(any(fairlane_loom, fairlane_shuttle))]
+#[cfg(fairlane_loom)]
 mod armed {
     use std::cell::Cell;
 
