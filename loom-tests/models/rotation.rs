@@ -5,7 +5,7 @@ use crate::fair::{Account, Quantum, ROUNDS, Refill};
 use crate::rotation::{Claim, Findings, Rotation};
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::{Acquire, Release};
-use crate::sync::{Arc, Owned};
+use crate::sync::{Arc, DrainRight, Owned};
 use crate::units::Weight;
 use loom::thread;
 
@@ -26,14 +26,25 @@ impl<T> Ring<T> {
 
     /// Claims up to `most` lanes, lets `visit` see each, and puts all back to wait for their next
     /// turn. Returns how many there were.
-    fn visit(&self, seat: usize, most: u32, mut visit: impl FnMut(&mut T, Refill)) -> usize {
+    fn visit(&self, seat: usize, most: u32, visit: impl FnMut(&mut T, Refill)) -> usize {
+        self.visit_and(seat, most, Findings::over, visit)
+    }
+
+    /// The same, with all put back as `place` says.
+    fn visit_and(
+        &self,
+        seat: usize,
+        most: u32,
+        place: fn(&mut Findings, &DrainRight),
+        mut visit: impl FnMut(&mut T, Refill),
+    ) -> usize {
         let Some(mut claim) = self.rotation.claim(seat, most, most, 0) else { return 0 };
         let mut findings = Findings::default();
         let mut visited = 0;
         while let Some(mut right) = claim.next_right() {
             let refill = claim.refill;
             self.lanes[right.lane() as usize].open(&mut right, |state| visit(state, refill));
-            findings.over(&right);
+            place(&mut findings, &right);
             visited += 1;
         }
         self.rotation.put_back(seat, &claim, &findings);
@@ -72,13 +83,17 @@ fn finish(rotation: &Rotation, seat: usize, mut claim: Claim) -> Vec<u32> {
 }
 
 /// One drainer at a time, and what one did to the lane's plain state happens before the next one
-/// touches it. The lane stands in the rotation once at the end.
+/// touches it: in the middle of a turn, so that nobody begins a round in between. The lane stands in the
+/// rotation once at the end.
 fn hand_over(most: u32) {
     let ring = Ring::new(0, 2, vec![0, 0]);
     ring.rotation.activate(0);
     let other = Arc::clone(&ring);
-    let other = thread::spawn(move || other.visit(1, most, |visits, _| *visits += 1));
-    let mut visits = ring.visit(0, most, |visits, _| *visits += 1);
+    let visit = move |ring: &Ring<usize>, seat| {
+        ring.visit_and(seat, most, Findings::again, |visits, _| *visits += 1)
+    };
+    let other = thread::spawn(move || visit(&other, 1));
+    let mut visits = visit(&ring, 0);
     visits += other.join().unwrap();
     let mut counted = 0;
     ring.visit(0, 64, |visits, _| counted = *visits);

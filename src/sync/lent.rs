@@ -5,7 +5,7 @@
 
 use super::Arc;
 use super::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use super::{known_thread_number, ord, thread_number};
+use super::{known_thread_number, mutant, ord, thread_number};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -139,7 +139,10 @@ impl<T> Drop for Lender<T> {
     fn drop(&mut self) {
         // SAFETY: as in `Lender::shared`; the last use is before the share can be freed below.
         let shared = unsafe { &*self.shared };
-        shared.owner.store(NOBODY, Relaxed);
+        // What ends later is counted where the last one to end looks, on whichever thread.
+        if !mutant!("lent.owner_kept") {
+            shared.owner.store(NOBODY, Relaxed);
+        }
         let left = (shared.lent.load(Relaxed) - shared.home.load(Relaxed)) as i64;
         // ORDERING(lent.orphan): AcqRel: everything the owner did to the value happens before
         // the last loan frees it, and the other way round; pairs with lent.return.
