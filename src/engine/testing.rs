@@ -189,7 +189,7 @@ pub fn get_up<T: Send + 'static>(worker: &mut Worker<T>) {
 }
 
 /// A tenant whose lane names a profile that no plan has: whoever visits it panics, as with a bug of the
-/// engine's own, until this drops.
+/// engine's own, until this drops. So may a snapshot.
 #[must_use = "dropping it mends the lane"]
 pub struct Broken<T: Send + 'static> {
     engine: Engine<T>,
