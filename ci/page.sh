@@ -21,15 +21,18 @@ trap 'rm -rf "$work"' EXIT
 pages=${PAGES:-$work/pages}
 mkdir -p "$pages"
 flags+=(--user-data-dir="$work/profile")
-FAIRLANE_PAGES=$(realpath "$pages") cargo test --quiet --locked --package fairlane-cli --bin fairlane \
+# For the whole workspace, as the tests before: for a package alone its features differ, and all is built anew.
+FAIRLANE_PAGES=$(realpath "$pages") cargo test --quiet --locked --workspace --bin fairlane \
     every_page_is_well_formed >"$work/log" 2>&1 || {
     cat "$work/log"
     exit 1
 }
 
+cargo build --quiet --locked --workspace --bin fairlane
+
 # replay NAME FLAG...: a page of a replay.
 replay() {
-    cargo run --quiet --locked --package fairlane-cli -- replay --html "$pages/$1.html" "${@:2}" >/dev/null
+    "${CARGO_TARGET_DIR:-target}/debug/fairlane" replay --html "$pages/$1.html" "${@:2}" >/dev/null
 }
 replay replay examples/logs/access-small.log --cost bytes
 replay replay-fair examples/logs/access-small.log --cost bytes --scheduler fair

@@ -180,6 +180,10 @@ impl Gate {
         }
     }
 
+    fn look<R>(&self, look: impl FnOnce(&Lot) -> R) -> R {
+        look(&self.lot.lock().expect("no code panics under the lot's lock"))
+    }
+
     fn change<R>(&self, change: impl FnOnce(&mut Lot) -> R) -> R {
         let mut lot = self.lot.lock().expect("no code panics under the lot's lock");
         let result = change(&mut lot);
@@ -414,12 +418,12 @@ impl Gate {
 
     /// Where a lane is parked, if it is.
     pub(crate) fn place(&self, lane: u32) -> Option<Place> {
-        self.change(|lot| lot.place(lane).copied())
+        self.look(|lot| lot.place(lane).copied())
     }
 
     /// Counts of parked lanes.
     pub(crate) fn census(&self) -> Census {
-        self.change(|lot| lot.census())
+        self.look(Lot::census)
     }
 
     /// Grants out that are counted in `scope`.

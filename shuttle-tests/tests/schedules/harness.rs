@@ -48,9 +48,13 @@ fn config() -> Config {
     config
 }
 
-/// How many executions of a scenario of the file `room` are made.
-fn runs_in(room: &str) -> usize {
-    let runs = number("FAIRLANE_SHUTTLE_RUNS", RUNS);
+/// The part of a number of executions of which a scenario with one worker has one: there is less to choose.
+const LONE_WORKER_PART: usize = 5;
+
+/// How many executions of the scenario `name` of the file `room` are made.
+fn runs_of(room: &str, name: &str) -> usize {
+    let by_itself = if name.starts_with("p2w1") { RUNS / LONE_WORKER_PART } else { RUNS };
+    let runs = number("FAIRLANE_SHUTTLE_RUNS", by_itself);
     if room == "limited" { runs.div_ceil(LIMITED_PART) } else { runs }
 }
 
@@ -63,7 +67,7 @@ pub(crate) fn explore(room: &str, name: &str, scenario: impl Fn() + Copy + Send 
         run(name, "replay", replay, scenario);
         return;
     }
-    let runs = runs_in(room);
+    let runs = runs_of(room, name);
     let seed = number("FAIRLANE_SHUTTLE_SEED", SEED);
     run(name, "random", RandomScheduler::new_from_seed(seed, runs), scenario);
     run(name, "pct 2", PctScheduler::new_from_seed(seed, 2, runs), scenario);
