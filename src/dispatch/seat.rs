@@ -197,7 +197,9 @@ impl Seat {
         match jobs {
             0 if tally.stalled => Tick::Stalled,
             0 => {
-                self.found_nothing(lanes, now, was_busy);
+                // Without room for a grant nothing was looked for: others may have their turn to come.
+                let is_over = was_busy && !full;
+                self.found_nothing(lanes, now, is_over);
                 Tick::Idle
             }
             jobs => Tick::Granted(jobs),
@@ -220,9 +222,10 @@ impl Seat {
         was_busy
     }
 
-    fn found_nothing<T>(&mut self, lanes: &Lanes<T>, now: Nanos, was_busy: bool) {
+    /// Notes that a tick has come to nothing, and ends the round if that `is_over` with it.
+    fn found_nothing<T>(&mut self, lanes: &Lanes<T>, now: Nanos, is_over: bool) {
         self.linger.none_left();
-        if was_busy {
+        if is_over {
             self.rotation(lanes).end_round(self.index, self.shift());
         }
         // Grants that run elsewhere keep the worker busy until a later look.

@@ -53,6 +53,19 @@ fn grants_left_in_the_iterator_are_settled() {
     order_is(&take(&mut queue, 2), "BA").unwrap();
 }
 
+// A tick for no jobs, as one that only keeps the time, is no turn of anybody's.
+#[test]
+fn a_tick_for_no_jobs_changes_no_order() {
+    let mut queue = Setup::new(&[1.0; 4]).engine();
+    (0..4).for_each(|lane| fill(&mut queue, lane, 10, 1));
+    let mut picks = Vec::new();
+    for _ in 0..40 {
+        picks.extend(take(&mut queue, 1));
+        assert_eq!(queue.workers[0].tick(fairlane::Nanos::ZERO, 0).count(), 0);
+    }
+    order_is(&picks, &"ABCD".repeat(10)).unwrap();
+}
+
 // T-Z5: the rotation goes on where it stopped, whoever asks.
 #[test]
 fn a_new_worker_goes_on_where_the_last_one_stopped() {
