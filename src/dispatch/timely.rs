@@ -19,13 +19,13 @@ const NOT_SO_SOON: Nanos = Nanos(1_000_000_000);
 struct Rung<'a, T> {
     seat: &'a mut Seat,
     lanes: &'a Lanes<T>,
-    rung: VecDeque<u32>,
+    left: VecDeque<u32>,
     now: Nanos,
 }
 
 impl<T> Drop for Rung<'_, T> {
     fn drop(&mut self) {
-        for lane in self.rung.drain(..) {
+        for lane in self.left.drain(..) {
             self.seat.errands.set_alarm(self.lanes, lane, self.now.after(NOT_SO_SOON));
         }
     }
@@ -50,10 +50,10 @@ impl Seat {
         // ORDERING(timely.fence): either this look sees a job that has just been published, or whoever
         // published it sees that no alarm is set; pairs with submit.fence.
         full_fence(ord!("timely.fence", SeqCst => AcqRel));
-        let mut rung = Rung { seat: self, lanes, rung: rung.into(), now };
-        while let Some(lane) = rung.rung.front() {
+        let mut rung = Rung { seat: self, lanes, left: rung.into(), now };
+        while let Some(lane) = rung.left.front() {
             rung.seat.look_after(lanes, *lane, now);
-            rung.rung.pop_front();
+            rung.left.pop_front();
         }
     }
 
