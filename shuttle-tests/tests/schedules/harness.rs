@@ -69,8 +69,8 @@ pub(crate) fn explore(room: &str, name: &str, scenario: impl Fn() + Copy + Send 
     }
     let runs = runs_of(room, name);
     let seed = number("FAIRLANE_SHUTTLE_SEED", SEED);
-    run(name, "random", RandomScheduler::new_from_seed(seed, runs), scenario);
     run(name, "pct 2", PctScheduler::new_from_seed(seed, 2, runs), scenario);
+    run(name, "random", RandomScheduler::new_from_seed(seed, runs), scenario);
     run(name, "pct 3", PctScheduler::new_from_seed(seed, 3, runs), scenario);
 }
 
