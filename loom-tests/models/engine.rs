@@ -19,9 +19,8 @@ fn engine_shutdown() {
         let tenant = engine.tenant("tenant", "starter").unwrap();
         let producer = Arc::clone(&engine);
         let producer = thread::spawn(move || producer.submit(tenant, 1).is_ok());
-        let worker = Arc::clone(&engine);
+        let mut worker = engine.worker().unwrap();
         let worker = thread::spawn(move || {
-            let mut worker = worker.worker().unwrap();
             let mut ran = 0;
             loop {
                 let jobs = worker.wait_batch(1, Duration::MAX).count();

@@ -202,6 +202,9 @@ impl Seat {
         }
         std::mem::forget(leaving);
         if is_gone {
+            if mutant!("visit.touched_late") {
+                row.drained.drain.open(right, |drain| drain.account.empty());
+            }
             return Place::Gone;
         }
         row.drained.drain.open(right, |drain| drain.stay(left));
