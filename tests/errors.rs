@@ -197,13 +197,13 @@ fn a_kind_of_another_engine_is_invalid_and_its_text_is_true() {
 fn an_engine_has_1_to_1024_workers() {
     for asked in [0, 1_025, usize::MAX] {
         let text = format!("workers: {asked} is outside 1..=1024");
-        let built = Engine::<()>::builder().workers(asked).build().unwrap_err();
+        let built = Engine::<String>::builder().workers(asked).build().unwrap_err();
         assert!(matches!(built, StartError::Workers { asked: n } if n == asked));
         assert_eq!(built.to_string(), text);
-        let started = Engine::<()>::builder().workers(asked).start(drop).unwrap_err();
+        let started = Engine::<String>::builder().workers(asked).start(drop).unwrap_err();
         assert_eq!(started.to_string(), text);
     }
-    assert!(Engine::<()>::builder().workers(1_024).build().is_ok());
+    assert!(Engine::<String>::builder().workers(1_024).build().is_ok());
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn worker_places_are_counted_and_given_back() {
 #[test]
 fn an_engine_with_threads_has_no_place_to_give() {
     for _ in 0..200 {
-        let engine = Engine::<()>::builder().workers(2).start(drop).unwrap();
+        let engine = Engine::<String>::builder().workers(2).start(drop).unwrap();
         assert_eq!(engine.worker().err(), Some(WorkerError::AllTaken { workers: 2 }));
     }
 }
@@ -230,7 +230,7 @@ fn an_engine_with_threads_has_no_place_to_give() {
 #[test]
 fn pinning_more_workers_than_cores_fails_and_says_which() {
     let workers = thread::available_parallelism().unwrap().get() + 1;
-    let error = Engine::<()>::builder().workers(workers).pin(true).start(drop).unwrap_err();
+    let error = Engine::<String>::builder().workers(workers).pin(true).start(drop).unwrap_err();
     let text = format!("worker {} could not be pinned to a core", workers - 1);
     assert_eq!(error.to_string(), text);
 }

@@ -30,16 +30,16 @@ fn owned_workers_run_everything_and_a_drain_accounts_for_it() {
     let total = Arc::clone(&sum);
     let engine = Engine::builder()
         .workers(2)
-        .start(move |grant: fairlane::Grant<u64>| {
-            total.fetch_add(*grant.payload(), Relaxed);
+        .start(move |grant: fairlane::Grant<u32>| {
+            total.fetch_add(u64::from(*grant.payload()), Relaxed);
         })
         .unwrap();
     let tenants: Vec<_> =
         (0..100).map(|k| engine.tenant(&format!("tenant-{k}"), "growth").unwrap()).collect();
     let mut expected = 0;
-    for round in 0..200u64 {
+    for round in 0..200 {
         for &tenant in &tenants {
-            expected += round;
+            expected += u64::from(round);
             let _ = engine.submit(tenant, Job::new(round).cost(3)).unwrap();
         }
     }

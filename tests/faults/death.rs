@@ -198,7 +198,7 @@ fn a_timekeeper_that_panics_is_reported_and_keeps_time_again() {
         .workers(1)
         .on_panic(move |panic| report.send(panic).unwrap())
         .on_expired(move |job| expire.send(job.payload).unwrap())
-        .start(move |_: Grant<u64>| {
+        .start(move |_: Grant<u32>| {
             arrive.send(()).unwrap();
             turnstile.lock().unwrap().recv().unwrap();
         })

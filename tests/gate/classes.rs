@@ -7,7 +7,7 @@ use fairlane::{
 };
 use std::time::Duration;
 
-fn engine(workers: usize, policy: Policy) -> (Engine<u64>, ManualClock) {
+fn engine(workers: usize, policy: Policy) -> (Engine<u32>, ManualClock) {
     let clock = ManualClock::new();
     let engine = Engine::builder()
         .workers(workers)
@@ -18,15 +18,15 @@ fn engine(workers: usize, policy: Policy) -> (Engine<u64>, ManualClock) {
     (engine, clock)
 }
 
-fn requirement(engine: &Engine<u64>, tokens: &str) -> Requirement {
+fn requirement(engine: &Engine<u32>, tokens: &str) -> Requirement {
     engine.requirement(&caps(tokens)).expect("not so many")
 }
 
-fn tenant(engine: &Engine<u64>, name: &str) -> Tenant {
+fn tenant(engine: &Engine<u32>, name: &str) -> Tenant {
     engine.tenant(name, "starter").unwrap()
 }
 
-fn serve(worker: &mut Worker<u64>) -> Vec<u64> {
+fn serve(worker: &mut Worker<u32>) -> Vec<u32> {
     let mut all = Vec::new();
     loop {
         let some: Vec<_> = worker.next_batch(1).map(|grant| grant.into_payload()).collect();
@@ -254,7 +254,7 @@ fn a_tenant_whose_jobs_wait_for_a_worker_keeps_its_slot() {
 #[test]
 fn a_sleeping_worker_that_can_run_a_job_is_woken() {
     let (done, finished) = std::sync::mpsc::channel();
-    let engine = Engine::<u64>::builder()
+    let engine = Engine::<u32>::builder()
         .workers(3)
         .capabilities(|worker| if worker == 1 { caps("gpu") } else { Capabilities::default() })
         .start(move |grant| {

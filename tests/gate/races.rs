@@ -228,12 +228,12 @@ fn a_batch_never_waits_for_room() {
 // A swap that names a tenant gives it terms that the plan before did not have, maybe in the middle of a look.
 #[test]
 fn looks_beside_swaps_miss_no_tenant() {
-    const TENANTS: usize = 300;
-    let engine = Engine::<usize>::builder().workers(1).build().unwrap();
-    let name = |number: usize| format!("t{number}");
+    const TENANTS: u32 = 300;
+    let engine = Engine::<u32>::builder().workers(1).build().unwrap();
+    let name = |number: u32| format!("t{number}");
     let tenants: Vec<_> =
         (0..TENANTS).map(|number| engine.tenant(&name(number), "starter").unwrap()).collect();
-    for (number, tenant) in tenants.iter().enumerate() {
+    for (number, tenant) in (0..).zip(&tenants) {
         let _ = engine.submit(*tenant, number).unwrap();
     }
     let swaps = engine.clone();
@@ -246,7 +246,8 @@ fn looks_beside_swaps_miss_no_tenant() {
     let mut looks = 0;
     while !swapper.is_finished() || looks == 0 {
         let snapshot = engine.snapshot();
-        assert_eq!((snapshot.tenant_rows.len(), snapshot.accepted), (TENANTS, TENANTS as u64));
+        let counts = (snapshot.tenant_rows.len() as u32, snapshot.accepted);
+        assert_eq!(counts, (TENANTS, u64::from(TENANTS)));
         assert!(tenants.iter().all(|tenant| engine.explain(*tenant).is_some()), "look {looks}");
         looks += 1;
     }

@@ -63,7 +63,7 @@ fn an_observer_is_told_of_each_parking_with_its_reason_and_moment() {
         .tenant_limits("narrow", at_most(1))
         .build()
         .unwrap();
-    let engine: Engine<u8> = Engine::builder()
+    let engine: Engine<u32> = Engine::builder()
         .policy(policy)
         .workers(1)
         .clock(Clock::Manual(clock.clone()))

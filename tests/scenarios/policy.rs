@@ -74,7 +74,7 @@ fn a_swap_keeps_what_a_turn_has_left() {
 // A swap that copies the plan for every tenant with terms of its own takes ten seconds.
 #[test]
 fn a_swap_with_as_many_overrides_as_there_may_be_is_quick() {
-    let engine = Engine::<()>::builder().workers(1).build().expect("one worker");
+    let engine = Engine::<(usize, u32)>::builder().workers(1).build().expect("one worker");
     let names: Vec<String> = (0..10_000).map(|at| format!("tenant-{at}")).collect();
     for name in &names {
         engine.tenant(name, "starter").expect("the table has room");

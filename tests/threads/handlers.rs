@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 #[test]
 fn one_tenants_slow_jobs_use_both_workers() {
     within_tries("slow_handlers", 5, || {
-        let handler = |_: Grant<()>| thread::sleep(Duration::from_millis(10));
+        let handler = |_: Grant<usize>| thread::sleep(Duration::from_millis(10));
         let engine = Engine::builder().workers(2).start(handler).unwrap();
         let tenant = engine.tenant("acme", "scale").unwrap();
         let start = Instant::now();
-        (0..20).for_each(|_| assert!(engine.submit(tenant, ()).is_ok()));
+        (0..20).for_each(|job| assert!(engine.submit(tenant, job).is_ok()));
         let report = engine.drain(Duration::from_secs(5));
         let took = start.elapsed();
         assert_eq!((report.finished, report.running), (20, 0));
