@@ -235,9 +235,9 @@ impl Quantiles {
         tier: u32,
         kind: super::Kind,
     ) -> Quantiles {
-        let mut all = Delays::empty();
+        let mut all = None;
         workers.for_each(|delays| delays.collect(tier, kind, &mut all));
-        Quantiles::of(&all)
+        all.as_ref().map(Quantiles::of).unwrap_or_default()
     }
 }
 
