@@ -4,6 +4,11 @@
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
+# As the release profile has it, each of 26 test programs is optimized as a whole: minutes of building for
+# runs that are hardly shorter.
+export CARGO_PROFILE_RELEASE_LTO=${CARGO_PROFILE_RELEASE_LTO:-false}
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=${CARGO_PROFILE_RELEASE_CODEGEN_UNITS:-16}
+
 export PROPTEST_CASES=${PROPTEST_CASES:-20000}
 export FAIRLANE_CASES=${FAIRLANE_CASES:-$PROPTEST_CASES}
 export FAIRLANE_STRESS_JOBS=${FAIRLANE_STRESS_JOBS:-200000000}
