@@ -159,6 +159,14 @@ impl Oracle {
         rate.is_some_and(|rate| u64::from(cost) > rate.widest())
     }
 
+    /// Notes whether the terms that hold from now on make a waiting job of the tenant too wide. Terms that come
+    /// soon after may not, and yet a look in between have set it aside.
+    pub(super) fn note_wide(&mut self, tenant: usize) {
+        let mut places = self.lanes[tenant].places.iter();
+        let has_wide = places.any(|place| self.is_too_wide(tenant, place.cost));
+        self.limits.as_mut().expect("a run with limits").lanes[tenant].was_too_wide |= has_wide;
+    }
+
     /// Whether a new place of an unfinished producer may have found the lane idle.
     pub(super) fn may_be_idle(&self, tenant: usize) -> bool {
         visible(&self.lanes[tenant]).all(|place| place.order.due != 0)
@@ -213,8 +221,7 @@ impl Oracle {
     }
 
     fn check_band(&mut self, tenant: usize, place: &Place) -> Verdict {
-        let has_wide = visible(&self.lanes[tenant]).any(|it| self.is_too_wide(tenant, it.cost));
-        self.limits.as_mut().expect("a run with limits").lanes[tenant].was_too_wide |= has_wide;
+        self.note_wide(tenant);
         let lane = &self.lanes[tenant];
         let band = place.order.band;
         let looked_at = self.looked_at;

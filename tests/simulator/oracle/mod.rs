@@ -392,11 +392,12 @@ impl Oracle {
     /// turn under the old ones may still be spent.
     fn move_to(&mut self, tenant: usize, tier: usize) {
         let due = self.terms.of(tenant, tier);
-        let lane = &mut self.lanes[tenant];
-        lane.tier = tier;
+        self.lanes[tenant].tier = tier;
         if let Some(limits) = &mut self.limits {
             limits.follow(tenant, &self.terms.quota(tenant, tier), self.now);
+            self.note_wide(tenant);
         }
+        let lane = &mut self.lanes[tenant];
         let before = std::mem::replace(&mut lane.due, due);
         if lane.named {
             self.quanta += (due.quantum - before.quantum).max(0.0);
