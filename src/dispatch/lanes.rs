@@ -441,13 +441,15 @@ pub(crate) struct Keeping<'a, T> {
 impl<T> Beside for Keeping<'_, T> {
     fn is_idle(&self, slot: u32, profile: u32) -> bool {
         let lanes = self.lanes;
-        if !lanes.drop_branches(slot) || lanes.table.row(slot).progress().1 > 0 {
+        let row = lanes.table.row(slot);
+        if !lanes.drop_branches(slot) || row.progress().1 > 0 {
             return false;
         }
         let Some(entry) = lanes.gate.known(slot) else { return true };
         let plan = lanes.plan.load();
         let rules = plan.rules.get(profile as usize);
-        entry.is_idle(rules.and_then(|rules| rules.rate.as_ref()), self.now)
+        let rate = rules.and_then(|rules| rules.rate.as_ref());
+        entry.is_idle(row.tail.look().generation(), rate, self.now)
     }
 
     fn if_alone(&self, slot: u32, retire: &mut dyn FnMut()) {

@@ -237,8 +237,11 @@ impl Entry {
         self.slots.used()
     }
 
-    /// Whether nothing would be lost if the tenant were given up at `now`.
-    pub(crate) fn is_idle(&self, rate: Option<&Rate>, now: Nanos) -> bool {
+    /// Whether nothing would be lost if the tenant of `generation` were given up at `now`. What is remembered
+    /// of the tenant before it is not its own.
+    pub(crate) fn is_idle(&self, generation: u16, rate: Option<&Rate>, now: Nanos) -> bool {
+        let is_remembered = self.generation.load(Relaxed) == u32::from(generation);
+        let rate = rate.filter(|_| is_remembered);
         self.slots.used() == 0
             && self.open(|state| rate.is_none_or(|rate| state.meter.is_idle(rate, now)))
     }

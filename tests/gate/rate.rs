@@ -155,3 +155,21 @@ fn jitter_spreads_the_return_of_parked_lanes() {
     assert!(first >= Nanos(SECOND) && last < Nanos(SECOND + 100 * MS), "{first:?} to {last:?}");
     assert!(last.since(first) > Nanos(80 * MS), "over most of the time");
 }
+
+// A slot of the table remembers how much of its rate a tenant has had. To the next one that is nothing.
+#[test]
+fn a_tenant_is_not_kept_for_what_the_one_before_it_has_had() {
+    let one_an_hour = Rate::strict(1, Unit::Jobs, Duration::from_secs(3_600)).unwrap();
+    let mut rig = Rig::new(policy(|policy| {
+        let small = policy.tenants_max(1).tier("free", Weight::ONE).tier("slow", Weight::ONE);
+        small.default_tier("slow").tier_limits("slow", Limits::default().rate(one_an_hour))
+    }));
+    let first = rig.engine.tenant("first", "slow").unwrap();
+    rig.submit(first, "job of the hour");
+    assert_eq!(rig.serve(), ["job of the hour"]);
+    let refused = rig.engine.tenant("second", "slow").map_err(|error| error.reason());
+    assert_eq!(refused, Err(Reason::TooManyTenants), "the first could have two otherwise");
+    assert_eq!(rig.engine.tenant("first", "free"), Ok(first), "it moves to where there is no rate");
+    assert!(rig.engine.tenant("second", "slow").is_ok(), "nothing keeps the first");
+    assert!(rig.engine.tenant("third", "slow").is_ok(), "the second never had a job");
+}

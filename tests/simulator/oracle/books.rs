@@ -147,7 +147,9 @@ impl Oracle {
         self.waiting -= 1;
         let lane = &mut self.lanes[tenant];
         lane.places.retain(|place| place.number != number);
-        lane.unpassed = 0;
+        if self.limits.is_none() {
+            lane.unpassed = 0;
+        }
         lane.dispatched += 1;
         lane.served_cost += u64::from(place.cost);
         self.refresh(tenant);

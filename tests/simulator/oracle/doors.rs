@@ -163,7 +163,7 @@ impl Oracle {
         let place = *place;
         let alone = lane.places.len() == 1;
         if let Some(limits) = &mut self.limits {
-            limits.finished(tenant, number);
+            limits.finished(tenant, number, self.now);
         }
         self.refresh(tenant);
         if alone {
@@ -180,7 +180,7 @@ impl Oracle {
         self.waiting -= 1;
         self.jobs[number as usize].fate = Fate::Abandoned;
         if let Some(limits) = &mut self.limits {
-            limits.finished(tenant, number);
+            limits.finished(tenant, number, self.now);
         }
         self.refresh(tenant);
     }

@@ -65,7 +65,12 @@ struct Limited {
     /// A producer that has reserved a place while the lane may have been idle: until it finishes, nobody
     /// else can bring the lane back.
     blocked_by: Option<u64>,
+    /// Until when what has expired meanwhile may be left after such a producer has finished.
+    late_until: u64,
 }
+
+/// When the engine looks after a lane again that somebody else held when its moment came.
+const SOON_NS: u64 = 1_000_000;
 
 /// What is known of limits.
 pub(super) struct Limits {
@@ -111,9 +116,12 @@ impl Limits {
         self.lanes[tenant].blocked_by.get_or_insert(number);
     }
 
-    pub(super) fn finished(&mut self, tenant: usize, number: u64) {
-        let blocked_by = &mut self.lanes[tenant].blocked_by;
-        *blocked_by = blocked_by.filter(|by| *by != number);
+    pub(super) fn finished(&mut self, tenant: usize, number: u64, now: u64) {
+        let lane = &mut self.lanes[tenant];
+        if lane.blocked_by == Some(number) {
+            lane.blocked_by = None;
+            lane.late_until = now + SOON_NS;
+        }
     }
 
     pub(super) fn ended(&mut self, tenant: usize, number: u64) {
@@ -336,7 +344,8 @@ impl Oracle {
     /// After a look nothing is left that should have expired by then.
     pub(super) fn check_expiry(&self) -> Verdict {
         for (tenant, lane) in self.lanes.iter().enumerate() {
-            let blocked = self.limits().lanes[tenant].blocked_by.is_some();
+            let limited = &self.limits().lanes[tenant];
+            let blocked = limited.blocked_by.is_some() || self.looked_at < limited.late_until;
             let late = visible(lane)
                 .find(|place| place.order.deadline <= self.looked_at && !place.is_hidden);
             if let (Some(late), false) = (late, blocked) {
