@@ -4,8 +4,8 @@
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
-# As the release profile has it, each of 26 test programs is optimized as a whole: minutes of building for
-# runs that are hardly shorter.
+# As the release profile has it, each of 26 test programs is optimized as a whole, and takes twice as long to
+# build.
 export CARGO_PROFILE_RELEASE_LTO=${CARGO_PROFILE_RELEASE_LTO:-false}
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=${CARGO_PROFILE_RELEASE_CODEGEN_UNITS:-16}
 

@@ -240,10 +240,13 @@ impl Entry {
     /// Whether nothing would be lost if the tenant of `generation` were given up at `now`. What is remembered
     /// of the tenant before it is not its own.
     pub(crate) fn is_idle(&self, generation: u16, rate: Option<&Rate>, now: Nanos) -> bool {
-        let is_remembered = self.generation.load(Relaxed) == u32::from(generation);
-        let rate = rate.filter(|_| is_remembered);
-        self.slots.used() == 0
-            && self.open(|state| rate.is_none_or(|rate| state.meter.is_idle(rate, now)))
+        let has_had_nothing = |rate| {
+            self.open(|state| {
+                let is_own = self.generation.load(Relaxed) == u32::from(generation);
+                !is_own || state.meter.is_idle(rate, now)
+            })
+        };
+        self.slots.used() == 0 && rate.is_none_or(has_had_nothing)
     }
 }
 

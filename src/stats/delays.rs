@@ -28,7 +28,7 @@ struct TierDelays {
     run: Histogram<u64>,
 }
 
-fn histogram() -> Histogram<u64> {
+pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NS, 2)
         .expect("1 ns to 1 h at two digits is a valid range")
 }
@@ -71,11 +71,6 @@ impl Delays {
             (own, none @ None) => *none = Some(own.clone()),
             (own, Some(all)) => all.add(&*own).expect("all histograms have the same bounds"),
         }
-    }
-
-    #[cfg(all(test, not(fairlane_loom)))]
-    pub(super) fn empty() -> Histogram<u64> {
-        histogram()
     }
 }
 

@@ -243,12 +243,13 @@ impl Quantiles {
 
 #[cfg(all(test, not(fairlane_loom)))]
 mod tests {
+    use super::super::delays::histogram;
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
 
     fn quantiles(seconds: impl IntoIterator<Item = u64>) -> Quantiles {
-        let mut histogram = Delays::empty();
+        let mut histogram = histogram();
         seconds.into_iter().for_each(|s| histogram.record(s * SECOND).unwrap());
         Quantiles::of(&histogram)
     }
