@@ -4,6 +4,8 @@
 
 #[path = "threads/audit.rs"]
 mod audit;
+#[path = "threads/crowd.rs"]
+mod crowd;
 #[path = "threads/expiry.rs"]
 mod expiry;
 #[path = "threads/flood.rs"]

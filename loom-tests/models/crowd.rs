@@ -21,7 +21,8 @@ fn crowd_room() {
     });
 }
 
-/// The same for two submitters and room for two, made one after the other.
+/// The same for two submitters and room for two, made one after the other: the second piece may be made while
+/// the first submitter is on its way to the first, and wakes nobody then but those that still wait.
 /// Bound: 2 preemptions.
 #[test]
 fn crowd_two_wait() {
@@ -40,15 +41,42 @@ fn crowd_two_wait() {
     });
 }
 
+/// Room for two at once, of whom one is woken: it wakes the other.
+/// Bound: 3 preemptions.
+#[test]
+fn crowd_passed_on() {
+    check("crowd_passed_on", Some(3), || {
+        let crowd = Arc::new((Crowd::new(), AtomicU64::new(0)));
+        let other = Arc::clone(&crowd);
+        let other = thread::spawn(move || enter(&other.0, &other.1));
+        let maker = Arc::clone(&crowd);
+        let maker = thread::spawn(move || make_room_for(2, &maker.0, &maker.1));
+        enter(&crowd.0, &crowd.1);
+        other.join().unwrap();
+        maker.join().unwrap();
+    });
+}
+
 fn make_room(crowd: &Crowd, room: &AtomicU64) {
-    room.fetch_add(1, Relaxed);
+    make_room_for(1, crowd, room);
+}
+
+fn make_room_for(jobs: u64, crowd: &Crowd, room: &AtomicU64) {
+    room.fetch_add(jobs, Relaxed);
     full_fence(SeqCst);
     if crowd.is_waiting() {
-        crowd.wake(|_| room.load(Relaxed) != 0);
+        crowd.wake(|_| one_at_most(room));
     }
+}
+
+/// As if a wake let one go at a time, which it does for the next after 32.
+fn one_at_most(room: &AtomicU64) -> u32 {
+    room.load(Relaxed).min(1) as u32
 }
 
 fn enter(crowd: &Crowd, room: &AtomicU64) {
     let attempt = || room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(1)).ok();
-    while crowd.wait(0, Duration::MAX, attempt).is_none() {}
+    let mut wait = crowd.wait();
+    while wait.once(0, Duration::MAX, attempt).is_none() {}
+    wait.end(|_| one_at_most(room));
 }

@@ -162,7 +162,8 @@ fn dispatch_room() {
         let worker = Arc::clone(&lanes);
         let worker = thread::spawn(move || Place::new(0, &worker).tick(1));
         let attempt = || submit(&lanes, tenant(0), 2).ok();
-        while lanes.crowd.wait(0, Duration::MAX, attempt).is_none() {}
+        let mut wait = lanes.crowd.wait();
+        while wait.once(0, Duration::MAX, attempt).is_none() {}
         let mut seen = worker.join().unwrap();
         seen.extend(jobs(Place::new(0, &lanes).drain()));
         assert_eq!(seen, [1, 2]);
@@ -181,7 +182,8 @@ fn dispatch_settled_blocks() {
         let theirs = Arc::clone(&lanes);
         let submitter = thread::spawn(move || {
             let attempt = || submit(&theirs, tenant(1), 2).ok();
-            while theirs.crowd.wait(1, Duration::MAX, attempt).is_none() {}
+            let mut wait = theirs.crowd.wait();
+            while wait.once(1, Duration::MAX, attempt).is_none() {}
         });
         place.settle_down();
         submitter.join().unwrap();

@@ -422,13 +422,16 @@ impl<T> Lanes<T> {
         self.wake(&mut woken);
     }
 
-    /// Wakes the submitters whose lane has room again.
+    /// Wakes submitters whose lane has room again.
     #[cold]
     pub(crate) fn admit_waiting(&self) {
-        self.crowd.wake(|lane| {
-            let row = self.table.row(lane);
-            row.progress().1 < row.bound.load(Relaxed)
-        });
+        self.crowd.wake(|lane| self.room(lane));
+    }
+
+    /// How many more jobs the bound of a lane allows.
+    pub(crate) fn room(&self, lane: u32) -> u32 {
+        let row = self.table.row(lane);
+        row.bound.load(Relaxed).saturating_sub(row.progress().1)
     }
 }
 

@@ -83,6 +83,18 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
+    /// The lane that a job goes to: its tenant's own as long as there is none for what the job requires.
+    pub(super) fn lane_for(&self, tenant: Tenant, job: &Job<T>) -> u32 {
+        let slot = tenant.slot();
+        if job.order.set == 0 {
+            return slot;
+        }
+        self.lanes.branches(slot, |branches| {
+            let mut made = branches.iter().flatten();
+            made.find(|branch| branch.set == job.order.set).map_or(slot, |branch| branch.lane)
+        })
+    }
+
     /// One attempt. Reserves and publishes under the tenant's lock, so that the lane stays the tenant's
     /// until the job is in it.
     fn try_branch(

@@ -3,6 +3,7 @@
 use super::job::{Accepted, Job, Refused};
 use super::shared::Shared;
 use crate::error::Reason;
+use crate::park::Wait;
 use crate::sync::{self, atomic::Ordering::Relaxed};
 use crate::tenant::{Row, Tenant};
 use crate::units::Nanos;
@@ -100,10 +101,22 @@ impl<T: Send + 'static> Shared<T> {
     fn wait_for_room(
         &self,
         tenant: Tenant,
-        mut refused: Refused<T>,
+        refused: Refused<T>,
         end: Instant,
     ) -> Result<Accepted, Refused<T>> {
         let patience = self.patience(tenant, &refused.job, end);
+        let mut wait = self.lanes.crowd.wait();
+        let done = self.try_until(&patience, &mut wait, (tenant, refused));
+        wait.end(|lane| self.lanes.room(lane));
+        done
+    }
+
+    fn try_until(
+        &self,
+        patience: &Patience,
+        wait: &mut Wait<'_>,
+        (tenant, mut refused): (Tenant, Refused<T>),
+    ) -> Result<Accepted, Refused<T>> {
         let again = |refused: Refused<T>| {
             let manner = Manner::Try(patience.deadline);
             match self.submit(&self.lanes, tenant, refused.into_job(), manner) {
@@ -116,15 +129,20 @@ impl<T: Send + 'static> Shared<T> {
             if left.is_zero() {
                 return Err(self.give_up(tenant, refused, patience.expires));
             }
-            let mut last = Some(refused);
-            let done = self.lanes.crowd.wait(tenant.slot(), left, || {
-                let tried = again(last.take().expect("offered once"));
-                tried.map_err(|refused| last = Some(refused)).ok()
+            let lane = self.lane_for(tenant, &refused.job);
+            let mut last = None;
+            let mut first = Some(refused);
+            let done = wait.once(lane, left, || match again(first.take().expect("offered once")) {
+                Ok(done) => Some(Ok(done)),
+                // Made or given up since: room in the other one would not wake this submitter.
+                Err(refused) if self.lane_for(tenant, &refused.job) != lane => Some(Err(refused)),
+                Err(refused) => {
+                    last = Some(refused);
+                    None
+                }
             });
-            if let Some(done) = done {
-                return done;
-            }
-            refused = match again(last.expect("given back by the attempt")) {
+            let tried = done.unwrap_or_else(|| again(last.expect("given back by the attempt")));
+            refused = match tried {
                 Ok(done) => return done,
                 Err(refused) => refused,
             };

@@ -226,7 +226,7 @@ impl<T: Send + 'static> Shared<T> {
     pub(super) fn stop_intake(&self) {
         self.phase.fetch_max(DRAINING, Relaxed);
         self.lanes.table.close();
-        self.lanes.crowd.wake(|_| true);
+        self.lanes.crowd.wake_all();
     }
 
     /// Tells every worker to stop after the job it runs.
@@ -359,7 +359,7 @@ impl<T: Send + 'static> Shared<T> {
         for (_, row) in self.lanes.table.extra_rows() {
             row.set_terms(self.lanes.table.row(row.owner()).terms());
         }
-        self.lanes.crowd.wake(|_| true);
+        self.lanes.crowd.wake_all();
     }
 
     /// The slot of `name`, which is in `tier` from now on; `None` for a tier the policy lacks.

@@ -88,7 +88,8 @@ impl<T: Send + 'static> Engine<T> {
 
     /// Queues a job; when the tenant's queue or the engine is full, waits for room until
     /// `deadline`, or until the job expires if that comes first: its deadline and its longest wait count
-    /// from now. Blocks the thread: not for async code.
+    /// from now. Blocks the thread: not for async code. Threads that wait for room in one queue get its places
+    /// in the order in which they came, as far as nobody who comes by meanwhile is quicker.
     ///
     /// # Errors
     /// As [`submit`](Engine::submit). A wait that ends at `deadline` gives the last refusal; one that the

@@ -158,6 +158,28 @@ fn a_wait_for_room_counts_one_refusal_however_often_it_tries() {
     assert_eq!(refusals(&engine), (vec![(Reason::QueueFull, 1)], 1, 1));
 }
 
+// A job with a requirement waits for room in the lane it goes to, whatever room its tenant's own has.
+#[test]
+fn room_in_a_lane_lets_those_go_who_wait_for_that_lane() {
+    let policy = policy(|policy| policy.default_queue_max(1));
+    let engine = Engine::<u32>::builder().workers(1).policy(policy).build().unwrap();
+    let acme = engine.tenant("acme", "starter").unwrap();
+    let gpu = engine.requirement(&caps("gpu")).unwrap();
+    let _ = engine.submit(acme, Job::new(0).delay(Duration::from_secs(3_600))).unwrap();
+    let _ = engine.submit(acme, Job::new(1).requires(gpu)).unwrap();
+    let mut worker = engine.worker_with(caps("gpu")).unwrap();
+    let late = Instant::now() + Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let wait = || engine.submit_blocking(acme, Job::new(2).requires(gpu), late).is_ok();
+        let submitter = scope.spawn(wait);
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(worker.next_batch(1).count(), 1);
+        assert!(submitter.join().unwrap(), "its own lane has room");
+    });
+    assert!(Instant::now() < late - Duration::from_secs(5), "it was told, and not only late");
+    assert_eq!(engine.snapshot().depth, 2);
+}
+
 // A job never waits for room beyond its own deadline, whichever of them it is.
 #[test]
 fn a_wait_for_room_ends_with_the_job() {
