@@ -21,8 +21,8 @@ fi
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-program=$(cargo bench --locked --bench instructions --no-run 2>&1 |
-    sed -n 's/.*Executable benches\/instructions.rs (\(.*\))/\1/p')
+cargo build --locked --release --package fairlane-instructions
+program=${CARGO_TARGET_DIR:-target}/release/fairlane-instructions
 
 # count NAME FUNCTION TENANTS DEPTH [LIMITS]: instructions inside FUNCTION per job.
 count() {

@@ -3,7 +3,7 @@
 //! Runs under callgrind, which counts them the same on every machine: `ci/instructions.sh` says how
 //! and compares with the figures on record. Run plainly it only checks that every job arrives.
 //!
-//! `instructions [TENANTS [DEPTH [LIMITS]]]`: with one job per tenant every job activates its lane; LIMITS
+//! `fairlane-instructions [TENANTS [DEPTH [LIMITS]]]`: with one job per tenant every job activates its lane; LIMITS
 //! is a rate such as `"1000000000 jobs per 1s smooth"` for every tenant, with a concurrency, or `budget` for
 //! one budget that all share; none of them binds.
 
