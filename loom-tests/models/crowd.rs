@@ -1,7 +1,7 @@
 //! Submitters that wait for room.
 
 use super::harness::check;
-use crate::park::Crowd;
+use crate::park::{Crowd, Want};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::sync::full_fence;
@@ -57,6 +57,33 @@ fn crowd_passed_on() {
     });
 }
 
+/// Room for two, of whom one is woken and wants something else by then: it wakes the other, without whom it
+/// would not get that.
+/// Bound: 3 preemptions.
+#[test]
+fn crowd_turned_away() {
+    check("crowd_turned_away", Some(3), || {
+        let state = Arc::new((Crowd::new(), AtomicU64::new(0), AtomicU64::new(0)));
+        let other = Arc::clone(&state);
+        let other = thread::spawn(move || {
+            enter(&other.0, &other.1);
+            other.2.fetch_add(1, Relaxed);
+            full_fence(SeqCst);
+            other.0.wake(0..0, |_| 1);
+        });
+        let maker = Arc::clone(&state);
+        let maker = thread::spawn(move || make_room_for(2, &maker.0, &maker.1));
+        let (crowd, room, engine) = &*state;
+        let mut wait = crowd.wait(|_| one_at_most(room));
+        let _ = wait.once(LANE, Duration::MAX, || (room.load(Relaxed) != 0).then_some(()));
+        while wait.once(Want::Engine(0), Duration::MAX, || take(engine)).is_none() {}
+        other.join().unwrap();
+        maker.join().unwrap();
+    });
+}
+
+const LANE: Want = Want::Lane(0);
+
 fn make_room(crowd: &Crowd, room: &AtomicU64) {
     make_room_for(1, crowd, room);
 }
@@ -65,7 +92,7 @@ fn make_room_for(jobs: u64, crowd: &Crowd, room: &AtomicU64) {
     room.fetch_add(jobs, Relaxed);
     full_fence(SeqCst);
     if crowd.is_waiting() {
-        crowd.wake(|_| one_at_most(room));
+        crowd.wake(0..1, |_| one_at_most(room));
     }
 }
 
@@ -74,9 +101,11 @@ fn one_at_most(room: &AtomicU64) -> u32 {
     room.load(Relaxed).min(1) as u32
 }
 
+fn take(room: &AtomicU64) -> Option<u64> {
+    room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(1)).ok()
+}
+
 fn enter(crowd: &Crowd, room: &AtomicU64) {
-    let attempt = || room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(1)).ok();
-    let mut wait = crowd.wait();
-    while wait.once(0, Duration::MAX, attempt).is_none() {}
-    wait.end(|_| one_at_most(room));
+    let mut wait = crowd.wait(|_| one_at_most(room));
+    while wait.once(LANE, Duration::MAX, || take(room)).is_none() {}
 }

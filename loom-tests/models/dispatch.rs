@@ -4,7 +4,7 @@ use super::dispatch_rig::{Place, lanes, lanes_of_one_block, submit, tenant};
 use super::harness::check;
 use super::park::Meeting;
 use crate::dispatch::Lanes;
-use crate::park::Bed;
+use crate::park::{Bed, Want};
 use crate::ring::ReserveError;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::mutant;
@@ -162,8 +162,9 @@ fn dispatch_room() {
         let worker = Arc::clone(&lanes);
         let worker = thread::spawn(move || Place::new(0, &worker).tick(1));
         let attempt = || submit(&lanes, tenant(0), 2).ok();
-        let mut wait = lanes.crowd.wait();
-        while wait.once(0, Duration::MAX, attempt).is_none() {}
+        let mut wait = lanes.crowd.wait(|lane| lanes.room(lane));
+        while wait.once(Want::Lane(0), Duration::MAX, attempt).is_none() {}
+        drop(wait);
         let mut seen = worker.join().unwrap();
         seen.extend(jobs(Place::new(0, &lanes).drain()));
         assert_eq!(seen, [1, 2]);
@@ -182,8 +183,8 @@ fn dispatch_settled_blocks() {
         let theirs = Arc::clone(&lanes);
         let submitter = thread::spawn(move || {
             let attempt = || submit(&theirs, tenant(1), 2).ok();
-            let mut wait = theirs.crowd.wait();
-            while wait.once(1, Duration::MAX, attempt).is_none() {}
+            let mut wait = theirs.crowd.wait(|lane| theirs.room(lane));
+            while wait.once(Want::Engine(1), Duration::MAX, attempt).is_none() {}
         });
         place.settle_down();
         submitter.join().unwrap();

@@ -99,7 +99,7 @@ fn give_up<T>(
     findings.cut_short(rest, claim);
     seat.rotation(lanes).put_back(seat.index, claim, findings);
     seat.count_grants(tally);
-    seat.tell(lanes, findings);
+    seat.tell(lanes, claim, findings);
     seat.class = 0;
 }
 

@@ -17,6 +17,7 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Chunks, IS_MODEL, Mutex, Published, full_fence, ord};
 use crate::tenant::{Beside, Row, Table, Tenant};
 use crate::units::{Band, Bands, Dimension, Nanos, Order};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Every lane of an engine, and what moves jobs through them.
@@ -422,10 +423,10 @@ impl<T> Lanes<T> {
         self.wake(&mut woken);
     }
 
-    /// Wakes submitters whose lane has room again.
+    /// Wakes submitters that wait for room in a lane of `visited`, or in the engine.
     #[cold]
-    pub(crate) fn admit_waiting(&self) {
-        self.crowd.wake(|lane| self.room(lane));
+    pub(crate) fn admit_waiting(&self, visited: Range<u32>) {
+        self.crowd.wake(visited, |lane| self.room(lane));
     }
 
     /// How many more jobs the bound of a lane allows.

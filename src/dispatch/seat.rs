@@ -278,7 +278,7 @@ impl Seat {
             // wait.
             full_fence(SeqCst);
             if lanes.crowd.is_waiting() && !mutant!("dispatch.blocks_untold") {
-                lanes.admit_waiting();
+                lanes.admit_waiting(0..0);
             }
         }
     }
@@ -304,7 +304,7 @@ impl Seat {
         self.rotation(lanes).put_back(self.index, &claim, &findings);
         self.counters.claims.add(1);
         self.counters.visits.add(u64::from(tally.visits - before));
-        self.tell(lanes, &findings);
+        self.tell(lanes, &claim, &findings);
         if !self.errands.are_none() {
             self.run_errands(lanes);
             // Or a lane parked by this tick's moment, and brought back by a later one, would come and go as
@@ -375,7 +375,7 @@ impl Seat {
 
     /// Tells others what the claim leaves behind: work for a sleeper, room for a submitter.
     #[inline]
-    pub(super) fn tell<T>(&self, lanes: &Lanes<T>, findings: &Findings) {
+    pub(super) fn tell<T>(&self, lanes: &Lanes<T>, claim: &Claim, findings: &Findings) {
         if findings.leaves_backlog() {
             if !mutant!("dispatch.no_wake_passed") {
                 self.wake_one(lanes);
@@ -386,7 +386,7 @@ impl Seat {
             full_fence(ord!("dispatch.room_fence", SeqCst => AcqRel));
         }
         if findings.makes_room() && lanes.crowd.is_waiting() {
-            lanes.admit_waiting();
+            lanes.admit_waiting(claim.lanes());
         }
     }
 }

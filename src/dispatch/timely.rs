@@ -92,7 +92,7 @@ impl Seat {
         }
         .visit_in_order();
         rotation.put_back(self.index, &claim, &findings);
-        self.tell(lanes, &findings);
+        self.tell(lanes, &claim, &findings);
         self.class = 0;
         self.run_errands(lanes);
     }

@@ -3,7 +3,7 @@
 use super::job::{Accepted, Job, Refused};
 use super::shared::Shared;
 use crate::error::Reason;
-use crate::park::Wait;
+use crate::park::Want;
 use crate::sync::{self, atomic::Ordering::Relaxed};
 use crate::tenant::{Row, Tenant};
 use crate::units::Nanos;
@@ -101,22 +101,10 @@ impl<T: Send + 'static> Shared<T> {
     fn wait_for_room(
         &self,
         tenant: Tenant,
-        refused: Refused<T>,
+        mut refused: Refused<T>,
         end: Instant,
     ) -> Result<Accepted, Refused<T>> {
         let patience = self.patience(tenant, &refused.job, end);
-        let mut wait = self.lanes.crowd.wait();
-        let done = self.try_until(&patience, &mut wait, (tenant, refused));
-        wait.end(|lane| self.lanes.room(lane));
-        done
-    }
-
-    fn try_until(
-        &self,
-        patience: &Patience,
-        wait: &mut Wait<'_>,
-        (tenant, mut refused): (Tenant, Refused<T>),
-    ) -> Result<Accepted, Refused<T>> {
         let again = |refused: Refused<T>| {
             let manner = Manner::Try(patience.deadline);
             match self.submit(&self.lanes, tenant, refused.into_job(), manner) {
@@ -124,28 +112,38 @@ impl<T: Send + 'static> Shared<T> {
                 done => Ok(done),
             }
         };
+        let mut wait = self.lanes.crowd.wait(|lane| self.lanes.room(lane));
         loop {
             let left = patience.end.saturating_duration_since(sync::now());
             if left.is_zero() {
                 return Err(self.give_up(tenant, refused, patience.expires));
             }
-            let lane = self.lane_for(tenant, &refused.job);
-            let mut last = None;
+            let want = self.want(tenant, &refused);
             let mut first = Some(refused);
-            let done = wait.once(lane, left, || match again(first.take().expect("offered once")) {
-                Ok(done) => Some(Ok(done)),
-                // Made or given up since: room in the other one would not wake this submitter.
-                Err(refused) if self.lane_for(tenant, &refused.job) != lane => Some(Err(refused)),
+            let mut last = None;
+            let done = wait.once(want, left, || match again(first.take().expect("offered once")) {
+                // It would be woken for something else now.
+                Err(refused) if self.want(tenant, &refused) != want => Some(Err(refused)),
                 Err(refused) => {
                     last = Some(refused);
                     None
                 }
+                done => Some(done),
             });
-            let tried = done.unwrap_or_else(|| again(last.expect("given back by the attempt")));
-            refused = match tried {
+            refused = match done.unwrap_or_else(|| again(last.expect("given back by the attempt")))
+            {
                 Ok(done) => return done,
                 Err(refused) => refused,
             };
+        }
+    }
+
+    /// What a refused job has to wait for.
+    fn want(&self, tenant: Tenant, refused: &Refused<T>) -> Want {
+        let lane = self.lane_for(tenant, &refused.job);
+        match refused.reason {
+            Reason::EngineFull => Want::Engine(lane),
+            _ => Want::Lane(lane),
         }
     }
 

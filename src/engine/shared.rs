@@ -387,7 +387,8 @@ impl<T: Send + 'static> Shared<T> {
         });
         let plan = self.lanes.plan.load();
         let rules = &plan.rules[terms.profile as usize];
-        if let Some(known) = table.find(name) {
+        let known = table.find(name);
+        if let Some(known) = known {
             self.lanes.gate.tune(known.slot, rules);
         }
         let beside = Keeping { lanes: &*self.lanes, now: self.clock.now() };
@@ -396,6 +397,10 @@ impl<T: Send + 'static> Shared<T> {
             self.lanes.gate.tune(new.slot, rules);
             self.lanes.spread_terms(new.slot);
             self.lanes.reconsider(new.slot);
+        }
+        if known.is_some() {
+            // Its new tier may have more room.
+            self.lanes.crowd.wake_all();
         }
         Some(interned)
     }

@@ -8,6 +8,7 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
 use crate::sync::{CachePadded, DrainRight, IS_MODEL, full_fence, mutant, ord, spin};
 use cursor::{Cursor, Harvest};
 use set::LaneSet;
+use std::ops::Range;
 
 /// How often a worker looks whether others have finished their visits before it begins a round.
 const HELD_SPINS: u32 = if IS_MODEL { 2 } else { 500 };
@@ -54,6 +55,12 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
+    /// The lanes that it may have taken.
+    pub(crate) fn lanes(&self) -> Range<u32> {
+        let first = self.base + self.word * 64;
+        first..first + 64
+    }
+
     /// Whether the lanes had been found empty in the round before.
     #[inline]
     pub(crate) fn is_lingering(&self) -> bool {

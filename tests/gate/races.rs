@@ -180,6 +180,47 @@ fn room_in_a_lane_lets_those_go_who_wait_for_that_lane() {
     assert_eq!(engine.snapshot().depth, 2);
 }
 
+// Room in the engine is room for everybody, in whichever lane it comes free.
+#[test]
+fn room_in_the_engine_lets_those_go_who_wait_for_it() {
+    let policy = policy(|policy| policy.queue_max(1).default_queue_max(1));
+    let engine = Engine::<u32>::builder().workers(1).policy(policy).build().unwrap();
+    let [acme, umbra] = ["acme", "umbra"].map(|name| engine.tenant(name, "starter").unwrap());
+    let _ = engine.submit(acme, Job::new(0)).unwrap();
+    let refused = engine.submit(umbra, Job::new(1)).unwrap_err();
+    assert_eq!(refused.reason(), Reason::EngineFull);
+    let mut worker = engine.worker().unwrap();
+    let late = Instant::now() + Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let submitter = scope.spawn(|| engine.submit_blocking(umbra, Job::new(1), late).is_ok());
+        std::thread::sleep(Duration::from_millis(30));
+        while !submitter.is_finished() {
+            worker.next_batch(1).for_each(drop);
+        }
+        assert!(submitter.join().unwrap());
+    });
+    assert!(Instant::now() < late - Duration::from_secs(5), "it was told, and not only late");
+}
+
+// Nobody visits a lane whose jobs all wait for their time: who asks for a wider tier wakes those that wait.
+#[test]
+fn a_wider_tier_lets_those_go_who_wait_for_room() {
+    let text =
+        "[tiers.starter]\nweight = 1\nqueue_max = 1\n[tiers.scale]\nweight = 2\nqueue_max = 2\n";
+    let policy = fairlane::Policy::from_toml(text).unwrap();
+    let engine = Engine::<u32>::builder().workers(1).policy(policy).build().unwrap();
+    let acme = engine.tenant("acme", "starter").unwrap();
+    let _ = engine.submit(acme, Job::new(0).delay(Duration::from_secs(3_600))).unwrap();
+    let late = Instant::now() + Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let submitter = scope.spawn(|| engine.submit_blocking(acme, Job::new(1), late).is_ok());
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(engine.tenant("acme", "scale").unwrap(), acme);
+        assert!(submitter.join().unwrap(), "there is room for two");
+    });
+    assert!(Instant::now() < late - Duration::from_secs(5), "it was told, and not only late");
+}
+
 // A job never waits for room beyond its own deadline, whichever of them it is.
 #[test]
 fn a_wait_for_room_ends_with_the_job() {
