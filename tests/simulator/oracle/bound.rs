@@ -117,7 +117,7 @@ impl Pairs {
         Ok(())
     }
 
-    /// Other terms hold for the lane: nobody counts what it got under the old ones.
+    /// Other terms hold for the lane, or it was given up and will be another: nobody counts what it got before.
     pub(super) fn forget(&mut self, tenant: usize) {
         let Some(place) = self.place(tenant) else { return };
         let len = self.watched.len();

@@ -63,6 +63,7 @@ impl Oracle {
                 self.retired += 1;
                 lane.named = false;
                 lane.unsettled = Unsettled::default();
+                self.pairs.forget(tenant);
             }
         }
         Ok(())

@@ -175,9 +175,11 @@ impl Oracle {
         self.limits.as_mut().expect("a run with limits").lanes[tenant].was_too_wide |= has_wide;
     }
 
-    /// Whether a new place of an unfinished producer may have found the lane idle.
+    /// Whether a new place of an unfinished producer may have found the lane idle: what is there waits for its
+    /// time, or stands aside for terms that let it go.
     pub(super) fn may_be_idle(&self, tenant: usize) -> bool {
-        visible(&self.lanes[tenant]).all(|place| place.order.due != 0)
+        let is_aside = |place: &Place| place.order.due != 0 || self.is_too_wide(tenant, place.cost);
+        visible(&self.lanes[tenant]).all(is_aside)
     }
 
     /// The bounds on a tenant's grants, with what counts towards each.
