@@ -1,7 +1,7 @@
 //! Submitters that wait for room.
 
 use super::harness::check;
-use crate::park::{Crowd, Want};
+use crate::park::{Crowd, NewRoom, Want};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::sync::full_fence;
@@ -69,7 +69,7 @@ fn crowd_turned_away() {
             enter(&other.0, &other.1);
             other.2.fetch_add(1, Relaxed);
             full_fence(SeqCst);
-            other.0.wake(0..0, |_| 1);
+            other.0.wake(&NewRoom { lanes: 0..0, blocks: true }, |_| 1);
         });
         let maker = Arc::clone(&state);
         let maker = thread::spawn(move || make_room_for(2, &maker.0, &maker.1));
@@ -91,8 +91,9 @@ fn make_room(crowd: &Crowd, room: &AtomicU64) {
 fn make_room_for(jobs: u64, crowd: &Crowd, room: &AtomicU64) {
     room.fetch_add(jobs, Relaxed);
     full_fence(SeqCst);
+    let made = NewRoom { lanes: 0..1, blocks: false };
     if crowd.is_waiting() {
-        crowd.wake(0..1, |_| one_at_most(room));
+        crowd.wake(&made, |_| one_at_most(room));
     }
 }
 

@@ -8,16 +8,15 @@ use crate::claim::{Books, Outcome};
 use crate::clock::Clock;
 use crate::error::BudgetError;
 use crate::gate::{Gate, Held, Note, Purse, Scope};
-use crate::park::{Alarm, Crowd, Sleepers};
+use crate::park::{Alarm, Crowd, NewRoom, Sleepers};
 use crate::policy::Policy;
 use crate::ring::{BLOCKS_MAX, Pool};
 use crate::rotation::Rotation;
 use crate::route::ClassId;
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{CachePadded, Chunks, IS_MODEL, Mutex, Published, full_fence, ord};
 use crate::tenant::{Beside, Row, Table, Tenant};
 use crate::units::{Band, Bands, Dimension, Nanos, Order};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Every lane of an engine, and what moves jobs through them.
@@ -32,6 +31,8 @@ pub(crate) struct Lanes<T> {
     /// Which engine of the process this is; handles carry it.
     pub(crate) number: u16,
     pub(crate) cadence: CachePadded<Cadence>,
+    /// See [`latest`](Lanes::latest).
+    latest: AtomicU32,
     /// The engine's clock, by which budgets are settled.
     pub(crate) clock: Clock,
     /// Submitters that wait for room.
@@ -137,6 +138,7 @@ impl<T> Lanes<T> {
             sleepers,
             number,
             cadence: CachePadded::new(Cadence::new(slots - 1)),
+            latest: AtomicU32::new(0),
             crowd: Crowd::new(),
             clock: Clock::monotonic(),
             gate: Gate::new(lanes, Arc::clone(&plan.budgets)),
@@ -274,10 +276,35 @@ impl<T> Lanes<T> {
 
     /// Has the terms of a tenant hold for all its lanes.
     pub(crate) fn spread_terms(&self, slot: u32) {
-        let terms = self.table.row(slot).terms();
-        for branch in self.known_branches(slot).into_iter().flatten() {
-            self.table.row(branch.lane).set_terms(terms);
+        if !self.may_have_branches(slot) {
+            return;
         }
+        // Under the lock under which a lane becomes the tenant's and takes its terms over, or is given back.
+        self.branches(slot, |branches| {
+            let terms = self.table.row(slot).terms();
+            for branch in branches.iter().flatten() {
+                self.table.row(branch.lane).set_terms(terms);
+            }
+        });
+    }
+
+    /// The latest moment of which a worker has looked for work, in units of 2^30 ns. Not before any grant of
+    /// a lane that the caller has claimed: workers read the clock at different times.
+    pub(crate) fn latest(&self) -> u32 {
+        self.latest.load(Relaxed)
+    }
+
+    /// Notes that a worker looks for work. By an RMW once in a unit.
+    #[inline]
+    pub(crate) fn note_look(&self, unit: u32) {
+        if self.latest.load(Relaxed) < unit {
+            self.latest.fetch_max(unit, Relaxed);
+        }
+    }
+
+    /// Whether some tenant nearby has had a lane beside its first.
+    fn may_have_branches(&self, slot: u32) -> bool {
+        self.branches.get((slot / CHUNK_TENANTS) as usize).is_some()
     }
 
     /// Runs `look` on the lanes that the tenant in `slot` has beside its first.
@@ -290,9 +317,9 @@ impl<T> Lanes<T> {
 
     /// The same for a tenant that may never have had one: nothing is made for those.
     pub(crate) fn known_branches(&self, slot: u32) -> Branches {
-        match self.branches.get((slot / CHUNK_TENANTS) as usize) {
-            None => Branches::default(),
-            Some(_) => self.branches(slot, |branches| *branches),
+        match self.may_have_branches(slot) {
+            false => Branches::default(),
+            true => self.branches(slot, |branches| *branches),
         }
     }
 
@@ -324,7 +351,7 @@ impl<T> Lanes<T> {
 
     /// Gives back the tenant's lanes beside its first, unless any holds a job. Whether none is left.
     fn drop_branches(&self, slot: u32) -> bool {
-        if self.branches.get((slot / CHUNK_TENANTS) as usize).is_none() {
+        if !self.may_have_branches(slot) {
             return true;
         }
         self.branches(slot, |branches| {
@@ -341,6 +368,8 @@ impl<T> Lanes<T> {
     pub(crate) fn give_back(&self, branch: Branch) {
         let counts = self.table.row(branch.lane).take_counts();
         self.routes.detach(branch, counts, self.clock.now());
+        // It may become another's before those look that wait for room in it.
+        self.crowd.wake_lane(branch.lane);
     }
 
     /// Whether a lane holds no job and nobody serves it.
@@ -423,10 +452,18 @@ impl<T> Lanes<T> {
         self.wake(&mut woken);
     }
 
-    /// Wakes submitters that wait for room in a lane of `visited`, or in the engine.
+    /// Wakes submitters that wait for room that has been made.
     #[cold]
-    pub(crate) fn admit_waiting(&self, visited: Range<u32>) {
-        self.crowd.wake(visited, |lane| self.room(lane));
+    pub(crate) fn admit_waiting(&self, made: &NewRoom) {
+        self.crowd.wake(made, |lane| self.room(lane));
+    }
+
+    /// Wakes all submitters that wait for room in a lane of the tenant in `slot`.
+    pub(crate) fn admit_tenant(&self, slot: u32) {
+        self.crowd.wake_lane(slot);
+        for branch in self.known_branches(slot).into_iter().flatten() {
+            self.crowd.wake_lane(branch.lane);
+        }
     }
 
     /// How many more jobs the bound of a lane allows.

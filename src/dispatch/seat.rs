@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::visit::{Place, Tally, prefetch_job};
 use crate::claim::{Grant, Ledger};
 use crate::gate::Denial;
+use crate::park::NewRoom;
 use crate::ring::Returns;
 use crate::rotation::{Claim, Findings};
 use crate::stats::{DelayLog, Delays, SeatCounters};
@@ -159,7 +160,7 @@ impl Seat {
         most: u32,
         out: &mut Outbox<Grant<T>>,
     ) -> Tick {
-        let was_busy = self.arrive(now);
+        let was_busy = self.arrive(lanes, now);
         self.keep_time(lanes, now);
         if lanes.routes.version() != self.reach_of.1 {
             self.look_at_routes(lanes);
@@ -208,13 +209,14 @@ impl Seat {
 
     /// What comes before the first claim of a tick. Whether the tick before granted anything.
     #[inline]
-    fn arrive(&mut self, now: Nanos) -> bool {
+    fn arrive<T>(&mut self, lanes: &Lanes<T>, now: Nanos) -> bool {
         let was_busy = self.pace.arrive(now);
         if !was_busy {
             self.counters.end_idleness(now);
         }
         self.pace.gather();
         self.visits.clear();
+        lanes.note_look(unit(now));
         if self.ledger.is_quiet() {
             self.counters.busy_since.store(unit(now), Relaxed);
         }
@@ -278,7 +280,7 @@ impl Seat {
             // wait.
             full_fence(SeqCst);
             if lanes.crowd.is_waiting() && !mutant!("dispatch.blocks_untold") {
-                lanes.admit_waiting(0..0);
+                lanes.admit_waiting(&NewRoom { lanes: 0..0, blocks: true });
             }
         }
     }
@@ -375,18 +377,20 @@ impl Seat {
 
     /// Tells others what the claim leaves behind: work for a sleeper, room for a submitter.
     #[inline]
-    pub(super) fn tell<T>(&self, lanes: &Lanes<T>, claim: &Claim, findings: &Findings) {
+    pub(super) fn tell<T>(&mut self, lanes: &Lanes<T>, claim: &Claim, findings: &Findings) {
+        let blocks = self.returns.has_given();
+        let makes_room = findings.makes_room() || blocks;
         if findings.leaves_backlog() {
             if !mutant!("dispatch.no_wake_passed") {
                 self.wake_one(lanes);
             }
-        } else if findings.makes_room() {
+        } else if makes_room {
             // ORDERING(dispatch.room_fence): the put-back had no lane to insert, and so no fence;
             // pairs with crowd.fence.
             full_fence(ord!("dispatch.room_fence", SeqCst => AcqRel));
         }
-        if findings.makes_room() && lanes.crowd.is_waiting() {
-            lanes.admit_waiting(claim.lanes());
+        if makes_room && lanes.crowd.is_waiting() {
+            lanes.admit_waiting(&NewRoom { lanes: claim.lanes(), blocks });
         }
     }
 }

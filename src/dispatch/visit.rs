@@ -6,7 +6,7 @@ use super::granting::Granting;
 use super::lanes::Lanes;
 use super::linger::Stay;
 use super::plan::Profile;
-use super::seat::{Seat, Visit, unit};
+use super::seat::{Seat, Visit};
 use crate::claim::Grant;
 use crate::fair::{Account, Refill, micros};
 use crate::gate::{Denial, Pass, Refused, Until};
@@ -339,7 +339,7 @@ impl Seat {
         }
         let cost = match next {
             Next::Costs(cost) => cost,
-            Next::Nothing => return Self::rest(spot.row, drain, tally),
+            Next::Nothing => return Self::rest(spot, drain, tally),
             other => return Ok(Self::put_off(other, drain)),
         };
         if tally.out.room() == 0 {
@@ -423,18 +423,18 @@ impl Seat {
 
     /// What becomes of a lane without a published job.
     fn rest<T>(
-        row: &Row,
+        spot: &Spot<'_, T>,
         drain: &mut Drain,
         tally: &mut Tally<'_, T>,
     ) -> Result<Place, LeftBehind> {
-        if drain.head.rest(&row.tail) == Rest::Busy {
+        if drain.head.rest(&spot.row.tail) == Rest::Busy {
             // Nothing is saved up meanwhile, as with an empty lane: a stall must not end in a burst.
             drain.account.empty();
             tally.stalled = true;
             return Ok(Place::Over);
         }
         drain.account.empty();
-        row.note_rest(unit(tally.now), drain.account.owes());
+        spot.row.note_rest(spot.lanes.latest(), drain.account.owes());
         Err(drain.leave())
     }
 

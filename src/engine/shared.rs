@@ -353,11 +353,9 @@ impl<T: Send + 'static> Shared<T> {
 
     fn store_bounds(&self) {
         let plan = self.lanes.plan.load();
-        for (_, row) in self.lanes.table.rows() {
+        for (slot, row) in self.lanes.table.rows() {
             row.set_terms(plan.terms_of(row.profile()));
-        }
-        for (_, row) in self.lanes.table.extra_rows() {
-            row.set_terms(self.lanes.table.row(row.owner()).terms());
+            self.lanes.spread_terms(slot);
         }
         self.lanes.crowd.wake_all();
     }
@@ -387,8 +385,7 @@ impl<T: Send + 'static> Shared<T> {
         });
         let plan = self.lanes.plan.load();
         let rules = &plan.rules[terms.profile as usize];
-        let known = table.find(name);
-        if let Some(known) = known {
+        if let Some(known) = table.find(name) {
             self.lanes.gate.tune(known.slot, rules);
         }
         let beside = Keeping { lanes: &*self.lanes, now: self.clock.now() };
@@ -397,10 +394,8 @@ impl<T: Send + 'static> Shared<T> {
             self.lanes.gate.tune(new.slot, rules);
             self.lanes.spread_terms(new.slot);
             self.lanes.reconsider(new.slot);
-        }
-        if known.is_some() {
-            // Its new tier may have more room.
-            self.lanes.crowd.wake_all();
+            // Its new tier may have more room, or the slot another tenant.
+            self.lanes.admit_tenant(new.slot);
         }
         Some(interned)
     }

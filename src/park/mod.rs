@@ -5,7 +5,7 @@ mod crowd;
 mod look;
 
 pub(crate) use alarm::Alarm;
-pub(crate) use crowd::{Crowd, Want};
+pub(crate) use crowd::{Crowd, NewRoom, Want};
 pub(crate) use look::Look;
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};

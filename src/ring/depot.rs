@@ -227,13 +227,15 @@ impl Depot {
         self.out.fetch_add(blocks, Relaxed);
     }
 
-    /// Adds a block to `gathered`, and puts that into the depot when it is full.
+    /// Adds a block to `gathered`, and puts that into the depot when it is full. Whether it was.
     #[inline]
-    pub(super) fn give(&self, gathered: &mut Magazine, id: BlockId) {
+    pub(super) fn give(&self, gathered: &mut Magazine, id: BlockId) -> bool {
         gathered.push(id);
-        if gathered.len == self.size {
+        let is_full = gathered.len == self.size;
+        if is_full {
             self.store(gathered);
         }
+        is_full
     }
 
     fn store(&self, full: &mut Magazine) {

@@ -116,11 +116,21 @@ const LIGHT_JOBS: u32 = 8;
 pub(crate) const BLOCKS_MAX: u32 = BLOCKLESS / CHUNK_BLOCKS * CHUNK_BLOCKS;
 
 /// Free blocks that a drainer has gathered and not yet given back.
-pub(crate) struct Returns(Magazine);
+pub(crate) struct Returns {
+    gathered: Magazine,
+    /// Whether some have gone back since this was asked last.
+    has_given: bool,
+}
 
 impl Returns {
     pub(crate) const fn new() -> Self {
-        Returns(Magazine::EMPTY)
+        Returns { gathered: Magazine::EMPTY, has_given: false }
+    }
+
+    /// Whether blocks have gone back since this was asked last.
+    #[inline]
+    pub(crate) fn has_given(&mut self) -> bool {
+        std::mem::take(&mut self.has_given)
     }
 }
 
@@ -282,13 +292,19 @@ impl<T> Pool<T> {
     /// Gives back a block that no lane refers to any more.
     #[inline]
     pub(crate) fn give(&self, returns: &mut Returns, id: BlockId) {
-        self.depot.give(&mut returns.0, id);
+        if self.depot.give(&mut returns.gathered, id) {
+            returns.has_given = true;
+        }
     }
 
     /// Gives back a block taken in vain.
     pub(crate) fn untake(&self, id: BlockId) {
-        let mut back = Returns(Magazine::of(id, 1));
-        while self.flush(&mut back) && !back.0.ids().is_empty() {
+        let mut back = Magazine::of(id, 1);
+        loop {
+            self.depot.give_some(&mut back);
+            if back.ids().is_empty() {
+                return;
+            }
             spin();
         }
     }
@@ -301,9 +317,9 @@ impl<T> Pool<T> {
     /// Gives back what `returns` has gathered, as far as there is room at hand. `false` when there
     /// was nothing.
     pub(crate) fn flush(&self, returns: &mut Returns) -> bool {
-        let any = !returns.0.ids().is_empty();
+        let any = !returns.gathered.ids().is_empty();
         if any {
-            self.depot.give_some(&mut returns.0);
+            self.depot.give_some(&mut returns.gathered);
         }
         any
     }

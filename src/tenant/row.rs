@@ -84,7 +84,8 @@ pub(crate) struct Row {
     /// 1 while the lane is idle and owes cost: such a tenant is not given up. Written by the
     /// drainer as it leaves.
     pub(crate) in_debt: AtomicU32,
-    /// When the lane left the rotation last, in units of 2^30 ns: no job of it was granted later.
+    /// When the lane left the rotation last, in units of 2^30 ns: no job of it was granted later, by whichever
+    /// worker's clock.
     /// Written by the drainer as it leaves.
     pub(crate) rested_at: AtomicU32,
     /// 1 after the tenant was asked for by name since the last search for idle tenants.

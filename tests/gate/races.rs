@@ -1,7 +1,9 @@
 //! Limits on real threads: races for the last slot, and submitters that wait by the overload rule.
 
 use crate::rig::{Rig, SECOND, caps, policy};
-use fairlane::{Engine, Job, Limits, Nanos, Overload, Reason, Tenant, Weight};
+use fairlane::{
+    Clock, Engine, Grant, Job, Limits, ManualClock, Nanos, Overload, Policy, Reason, Tenant, Weight,
+};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -202,12 +204,47 @@ fn room_in_the_engine_lets_those_go_who_wait_for_it() {
     assert!(Instant::now() < late - Duration::from_secs(5), "it was told, and not only late");
 }
 
+/// From when a submitter begins to wait for a block until it has one that a visit without a grant gave back
+/// after 20 ms: jobs set aside until they are due take no more blocks than they fill.
+fn wait_for_a_block() -> Duration {
+    let policy = policy(|policy| policy.queue_max(64).tenants_max(3));
+    let engine = Engine::<u32>::builder().workers(1).policy(policy).build().unwrap();
+    let tenant = |name: &str| engine.tenant(name, "starter").unwrap();
+    let [acme, umbra, hooli] = ["acme", "umbra", "hooli"].map(tenant);
+    let mut worker = engine.worker().unwrap();
+    for job in 0..2 {
+        for tenant in [acme, umbra] {
+            let _ = engine.submit(tenant, Job::new(job).delay(Duration::from_secs(60))).unwrap();
+        }
+        if job == 0 {
+            assert_eq!(worker.next_batch(8).count(), 0);
+        }
+    }
+    assert_eq!(engine.submit(hooli, Job::new(2)).unwrap_err().reason(), Reason::EngineFull);
+    let start = Instant::now();
+    let late = start + Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let submitter = scope.spawn(|| engine.submit_blocking(hooli, Job::new(2), late).is_ok());
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(worker.next_batch(8).count(), 0);
+        assert!(submitter.join().unwrap());
+    });
+    start.elapsed()
+}
+
+// Who waits for the engine looks every 100 ms by itself, and must be told before that.
+#[test]
+fn a_visit_that_gives_blocks_back_lets_those_go_who_wait_for_one() {
+    let waits: Vec<Duration> = (0..5).map(|_| wait_for_a_block()).collect();
+    assert!(waits.iter().min().unwrap() < &Duration::from_millis(60), "{waits:?}");
+}
+
 // Nobody visits a lane whose jobs all wait for their time: who asks for a wider tier wakes those that wait.
 #[test]
 fn a_wider_tier_lets_those_go_who_wait_for_room() {
     let text =
         "[tiers.starter]\nweight = 1\nqueue_max = 1\n[tiers.scale]\nweight = 2\nqueue_max = 2\n";
-    let policy = fairlane::Policy::from_toml(text).unwrap();
+    let policy = Policy::from_toml(text).unwrap();
     let engine = Engine::<u32>::builder().workers(1).policy(policy).build().unwrap();
     let acme = engine.tenant("acme", "starter").unwrap();
     let _ = engine.submit(acme, Job::new(0).delay(Duration::from_secs(3_600))).unwrap();
@@ -315,4 +352,23 @@ fn looks_beside_swaps_miss_no_tenant() {
         looks += 1;
     }
     swapper.join().unwrap();
+}
+
+// The worker at which a lane comes to rest may have read the clock long before another granted its last job.
+#[test]
+fn a_tenant_with_a_grant_out_is_kept_whatever_the_clock_of_who_finds_its_lane_empty() {
+    const UNIT: u64 = 1 << 30;
+    let policy = policy(|policy| policy.tenants_max(1));
+    let clock = Clock::Manual(ManualClock::new());
+    let engine = Engine::<u32>::builder().workers(2).policy(policy).clock(clock).build().unwrap();
+    let [mut early, mut late] = [(); 2].map(|()| engine.worker().unwrap());
+    let acme = engine.tenant("acme", "starter").unwrap();
+    (0..2).for_each(|job| assert!(engine.submit(acme, job).is_ok()));
+    let grant = late.tick(Nanos(12 * UNIT), 1).next().expect("the first job");
+    // Finds the lane empty behind the second.
+    assert_eq!(early.tick(Nanos(11 * UNIT), 8).map(Grant::complete).count(), 1);
+    let refused = engine.tenant("umbra", "starter").map_err(|error| error.reason());
+    assert_eq!(refused, Err(Reason::TooManyTenants), "a job of acme runs");
+    grant.complete();
+    assert!(engine.tenant("umbra", "starter").is_ok());
 }
