@@ -1,6 +1,7 @@
 //! The rows that need real threads and time (scenarios.md: slow_handlers, mixed_handlers,
-//! light_under_flood, per_core), the audit of decision 1's bound, and how late expiries are told. The machine's other load
-//! disturbs them, so each has a bounded number of tries and prints what it measured.
+//! light_under_flood, per_core), the audit of decision 1's bound, how late expiries are told, and who gets the
+//! places of a full queue. The machine's other load disturbs them, so each has a bounded number of tries and
+//! prints what it measured.
 
 #[path = "threads/audit.rs"]
 mod audit;

@@ -15,7 +15,7 @@ fn crowd_room() {
     check("crowd_room", None, || {
         let crowd = Arc::new((Crowd::new(), AtomicU64::new(0)));
         let maker = Arc::clone(&crowd);
-        let maker = thread::spawn(move || make_room(&maker.0, &maker.1));
+        let maker = thread::spawn(move || make_room_for(1, &maker.0, &maker.1));
         enter(&crowd.0, &crowd.1);
         maker.join().unwrap();
     });
@@ -27,17 +27,7 @@ fn crowd_room() {
 #[test]
 fn crowd_two_wait() {
     check("crowd_two_wait", Some(2), || {
-        let crowd = Arc::new((Crowd::new(), AtomicU64::new(0)));
-        let maker = Arc::clone(&crowd);
-        let maker = thread::spawn(move || {
-            make_room(&maker.0, &maker.1);
-            make_room(&maker.0, &maker.1);
-        });
-        let other = Arc::clone(&crowd);
-        let other = thread::spawn(move || enter(&other.0, &other.1));
-        enter(&crowd.0, &crowd.1);
-        other.join().unwrap();
-        maker.join().unwrap();
+        two_enter(|crowd, room| (0..2).for_each(|_| make_room_for(1, crowd, room)));
     });
 }
 
@@ -45,16 +35,7 @@ fn crowd_two_wait() {
 /// Bound: 3 preemptions.
 #[test]
 fn crowd_passed_on() {
-    check("crowd_passed_on", Some(3), || {
-        let crowd = Arc::new((Crowd::new(), AtomicU64::new(0)));
-        let other = Arc::clone(&crowd);
-        let other = thread::spawn(move || enter(&other.0, &other.1));
-        let maker = Arc::clone(&crowd);
-        let maker = thread::spawn(move || make_room_for(2, &maker.0, &maker.1));
-        enter(&crowd.0, &crowd.1);
-        other.join().unwrap();
-        maker.join().unwrap();
-    });
+    check("crowd_passed_on", Some(3), || two_enter(|crowd, room| make_room_for(2, crowd, room)));
 }
 
 /// Room for two, of whom one is woken and wants something else by then: it wakes the other, without whom it
@@ -84,8 +65,16 @@ fn crowd_turned_away() {
 
 const LANE: Want = Want::Lane(0);
 
-fn make_room(crowd: &Crowd, room: &AtomicU64) {
-    make_room_for(1, crowd, room);
+/// Two submitters enter while `make` makes room for both.
+fn two_enter(make: fn(&Crowd, &AtomicU64)) {
+    let crowd = Arc::new((Crowd::new(), AtomicU64::new(0)));
+    let maker = Arc::clone(&crowd);
+    let maker = thread::spawn(move || make(&maker.0, &maker.1));
+    let other = Arc::clone(&crowd);
+    let other = thread::spawn(move || enter(&other.0, &other.1));
+    enter(&crowd.0, &crowd.1);
+    other.join().unwrap();
+    maker.join().unwrap();
 }
 
 fn make_room_for(jobs: u64, crowd: &Crowd, room: &AtomicU64) {

@@ -45,7 +45,7 @@ impl Want {
 }
 
 /// Where room has been made.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct NewRoom {
     /// In some of these lanes; they are 64 at most.
     pub(crate) lanes: Range<u32>,
