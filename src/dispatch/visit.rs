@@ -8,7 +8,7 @@ use super::linger::Stay;
 use super::plan::Profile;
 use super::seat::{Seat, Visit};
 use crate::claim::Grant;
-use crate::fair::{Account, Refill, micros};
+use crate::fair::{Account, Quantum, Refill, micros};
 use crate::gate::{Denial, Pass, Refused, Until};
 use crate::ring::{Left, Rest, Returns, Stop, Tail, prefetch_line};
 use crate::rotation::{Claim, Findings};
@@ -32,18 +32,6 @@ pub(super) struct Tally<'a, T> {
 }
 
 impl<T> Spot<'_, T> {
-    /// A tenant with several backlogged lanes splits its quantum between them, and a lane beside its
-    /// tenant's first is told whose it is.
-    #[cold]
-    fn share(&mut self, mut others: u32) {
-        if self.is_branch() {
-            let (owner, kin) = self.lanes.kin(self.row);
-            self.tenant = Tenant::new(owner, self.tenant.generation(), self.tenant.engine());
-            others = kin;
-        }
-        self.profile.quantum = self.profile.quantum.part(others + 1);
-    }
-
     /// Whether this is not its tenant's first lane.
     #[inline(always)]
     fn is_branch(&self) -> bool {
@@ -221,23 +209,27 @@ impl Seat {
     ) -> Spot<'a, T> {
         let row = lanes.table.row(lane);
         let number = row.profile();
-        if self.plan.profiles.len() <= number as usize {
-            // The tenant was named after this tick's plan was read.
-            self.look_again_at_plan();
-        }
-        let profile = self.plan.profiles[number as usize];
+        let profile = match self.plan.profiles.get(number as usize) {
+            Some(&profile) => profile,
+            None => self.profile_of_newer_plan(number),
+        };
         let (generation, news, others) = row.drained.visit_tenant();
         let tenant = Tenant::new(lane, generation, lanes.number);
-        let mut spot = Spot { lanes, row, lane, tenant, profile, claim, news, number };
-        if lane >= lanes.first_branch || others > 0 {
-            spot.share(others);
-        }
-        spot
+        // Made in one piece: what is changed or moved later is copied through memory.
+        let (tenant, quantum) = if lane >= lanes.first_branch || others > 0 {
+            shared(lanes, (lane, row), tenant, (profile.quantum, others))
+        } else {
+            (tenant, profile.quantum)
+        };
+        let profile = Profile { quantum, ..profile };
+        Spot { lanes, row, lane, tenant, profile, claim, news, number }
     }
 
+    /// The tenant was named after this tick's plan was read.
     #[cold]
-    fn look_again_at_plan(&mut self) {
+    fn profile_of_newer_plan(&mut self, number: u32) -> Profile {
         self.look_at_plan();
+        self.plan.profiles[number as usize]
     }
 
     #[inline]
@@ -445,6 +437,23 @@ impl Seat {
             self.visits.push(Visit { tenant: spot.tenant, jobs, cost, quantum });
         }
     }
+}
+
+/// Whose a lane is, and its part of the quantum: a tenant with several backlogged lanes splits it
+/// between them, and a lane beside its tenant's first does not know whose it is.
+#[cold]
+fn shared<T>(
+    lanes: &Lanes<T>,
+    (lane, row): (u32, &Row),
+    tenant: Tenant,
+    (quantum, others): (Quantum, u32),
+) -> (Tenant, Quantum) {
+    if lane < lanes.first_branch {
+        return (tenant, quantum.part(others + 1));
+    }
+    let (owner, kin) = lanes.kin(row);
+    let tenant = Tenant::new(owner, tenant.generation(), tenant.engine());
+    (tenant, quantum.part(kin + 1))
 }
 
 /// Asks for the first job of a lane that is visited soon.
