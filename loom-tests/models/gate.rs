@@ -60,7 +60,7 @@ impl House {
             });
             (answer.map(|held| (held, pass.keep(held, 1, None, 0))), pass.close())
         });
-        self.release(closed.back.into_iter());
+        self.release(slot, closed.back.into_iter());
         (answer, closed.room)
     }
 
@@ -72,10 +72,10 @@ impl House {
         woken.into_iter().for_each(|lane| self.visit(lane));
     }
 
-    /// Gives slots back and runs the lanes that this brings back.
-    fn release(&self, scopes: impl Iterator<Item = Scope>) {
+    /// Gives slots of a tenant back and runs the lanes that this brings back.
+    fn release(&self, slot: u32, scopes: impl Iterator<Item = Scope>) {
         let mut woken = Vec::new();
-        scopes.for_each(|scope| self.gate.release(scope, &mut woken));
+        scopes.for_each(|scope| self.gate.release(scope, slot, &mut woken));
         woken.into_iter().for_each(|lane| self.visit(lane));
     }
 
@@ -114,7 +114,7 @@ impl House {
                 self.share(Some(purse.number()));
             }
         }
-        self.release(held.scopes(slot));
+        self.release(slot, held.scopes(slot));
     }
 
     fn assert_all_done(&self, jobs: u64) {

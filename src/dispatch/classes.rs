@@ -3,6 +3,7 @@
 use super::lanes::Lanes;
 use super::seat::Seat;
 use crate::rotation::{Claim, Findings, Rotation};
+use crate::units::Nanos;
 
 impl Seat {
     /// Whether jobs are granted here that not every worker can run.
@@ -93,6 +94,26 @@ impl Seat {
     fn class_after(&self, class: usize) -> usize {
         let above = self.reach_of.0 & (!1 << class);
         if above == 0 { 0 } else { above.trailing_zeros() as usize }
+    }
+}
+
+impl<T> Lanes<T> {
+    /// Takes a worker out of its place. Lanes that nobody can visit from now on let go of what they have been
+    /// handed and leave their queues, for others to go: they wait in the rotation of their class, and ask
+    /// again when a worker comes for it.
+    pub(crate) fn dismiss(&self, seat: usize, now: Nanos) {
+        let lost = self.routes.leave(seat, now);
+        if lost == 0 {
+            return;
+        }
+        let mut woken = Vec::new();
+        for (lane, row) in self.table.extra_rows().filter(|(_, row)| lost >> row.class() & 1 == 1) {
+            if self.gate.leave_queue(lane) {
+                woken.push(lane);
+            }
+            self.gate.take_back(lane, row.owner(), &mut woken);
+        }
+        self.wake(&mut woken);
     }
 }
 

@@ -91,8 +91,8 @@ pub(super) struct Errands {
     pub(super) barred: Vec<(u32, u32)>,
     /// Lanes to park.
     pub(super) refused: Vec<(Refused, u32)>,
-    /// Slots that were taken in vain.
-    back: Vec<Scope>,
+    /// Slots that were taken in vain, and the tenants' in whose visits.
+    back: Vec<(Scope, u32)>,
     /// Budgets whose room is to be shared out again, by number.
     rooms: Vec<u32>,
     /// Lanes to look after, and when.
@@ -115,9 +115,9 @@ impl Errands {
             && self.alarms.is_empty()
     }
 
-    /// Takes over what a visit leaves.
-    pub(super) fn add(&mut self, closed: Closed) {
-        self.back.extend(closed.back);
+    /// Takes over what a visit of the tenant in `slot` leaves.
+    pub(super) fn add(&mut self, slot: u32, closed: Closed) {
+        self.back.extend(closed.back.into_iter().map(|scope| (scope, slot)));
         self.rooms.extend(closed.room);
     }
 
@@ -130,7 +130,9 @@ impl Errands {
     /// Gives slots back, parks the lanes that were refused, by the limits of their profiles in `plan`, and
     /// wakes those that are to go. Whether there is a newer plan by which lanes are to go.
     fn run<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {
-        self.back.drain(..).for_each(|scope| lanes.gate.release(scope, &mut self.woken));
+        for (scope, slot) in self.back.drain(..) {
+            lanes.gate.release(scope, slot, &mut self.woken);
+        }
         let (mut sooner, mut is_late) = self.park(lanes, plan);
         is_late |= self.look_back(lanes, plan);
         for room in self.rooms.drain(..) {
@@ -163,15 +165,17 @@ impl Errands {
                 Parked::Goes => self.woken.push(refused.lane),
             }
         }
-        // A swap of the policy takes every lane out of the lot after it has published the new plan. So a lane
-        // that came too late for that sees the new plan here, and goes by it.
+        // A swap of the policy takes every lane out of the lot after it has published the new plan, and a change
+        // of tier the tenant's after it has noted the new profile. So a lane that came too late for that sees it
+        // here, and goes by it.
         let is_late =
             !self.refused.is_empty() && !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan);
-        if is_late {
-            let late = self.refused.iter().map(|(refused, _)| refused.lane);
-            self.woken.extend(late.filter(|lane| lanes.gate.call_back(*lane)));
+        for (Refused { lane, .. }, profile) in self.refused.drain(..) {
+            let is_other = is_late || lanes.table.row(lane).profile() != profile;
+            if is_other && lanes.gate.call_back(lane) {
+                self.woken.push(lane);
+            }
         }
-        self.refused.clear();
         (sooner, is_late)
     }
 

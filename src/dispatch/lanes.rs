@@ -7,7 +7,7 @@ use super::routes::{Branch, Branches, Routes};
 use crate::claim::{Books, Outcome};
 use crate::clock::Clock;
 use crate::error::BudgetError;
-use crate::gate::{Gate, Held, Note, Purse, Scope};
+use crate::gate::{Gate, Held, Note, Purse};
 use crate::park::{Alarm, Crowd, NewRoom, Sleepers};
 use crate::policy::Policy;
 use crate::ring::{BLOCKS_MAX, Pool};
@@ -424,11 +424,11 @@ impl<T> Lanes<T> {
         self.wake(&mut woken);
     }
 
-    /// Gives back slots of the tenant in `slot`, as `scopes` says, to whoever waits for them.
-    pub(super) fn release(&self, scopes: impl Iterator<Item = Scope>) {
+    /// Gives back the slots that the tenant in `slot` `held`, to whoever waits for them.
+    fn release(&self, slot: u32, held: Held) {
         let mut woken = Vec::new();
-        for scope in scopes {
-            self.gate.release(scope, &mut woken);
+        for scope in held.scopes(slot) {
+            self.gate.release(scope, slot, &mut woken);
         }
         if !woken.is_empty() {
             self.wake(&mut woken);
@@ -442,7 +442,7 @@ impl<T> Lanes<T> {
             let gaining = self.gate.entry(tenant.slot()).settle(waited, self.clock.now());
             self.share(&gaining);
         }
-        self.release(held.scopes(tenant.slot()));
+        self.release(tenant.slot(), held);
     }
 
     /// Wakes lanes that wait for room in `purses`, as far as there is some.

@@ -280,7 +280,7 @@ impl Seat {
                     let refused = Refused { lane: spot.lane, slot, denial, since };
                     errands.refused.push((refused, spot.number));
                 }
-                errands.add(pass.close());
+                errands.add(slot, pass.close());
                 taken.next
             })
         } else {

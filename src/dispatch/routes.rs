@@ -116,13 +116,15 @@ impl Routes {
         });
     }
 
-    /// Takes a worker out.
-    pub(crate) fn leave(&self, seat: usize, now: Nanos) {
+    /// Takes a worker out. Returns the classes that nobody can run from now on, a bit each.
+    pub(super) fn leave(&self, seat: usize, now: Nanos) -> u64 {
         self.change(now, |inner| {
+            let before = inner.classes.without_worker();
             if let Some(worker) = inner.workers[seat].take() {
                 inner.classes.leave(&worker);
             }
-        });
+            inner.classes.without_worker() & !before
+        })
     }
 
     /// Which version the classes are of.

@@ -398,7 +398,7 @@ impl Seat {
             let denial = gated.denial;
             if let Some(Denial { until: Until::Change, .. }) = denial {
                 // No limit will let the first job go: out of the way of the others.
-                errands.add(gated.pass.close());
+                errands.add(slot, gated.pass.close());
                 drain.head.has_aside = true;
                 return Next::Ordered;
             }
@@ -408,7 +408,7 @@ impl Seat {
                     .refused
                     .push((Refused { lane: spot.lane, slot, denial, since }, spot.number));
             }
-            errands.add(gated.pass.close());
+            errands.add(slot, gated.pass.close());
             if denial.is_some() { Next::Refused } else { Next::of(stop) }
         })
     }

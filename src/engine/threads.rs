@@ -199,7 +199,7 @@ impl<T: Send + 'static> Runner<T> {
         self.seat.counters.panics.add(1);
         let now = shared.clock.now();
         let _ = shared.guard_own(Some(self.index), || self.seat.settle_down(&shared.lanes));
-        shared.lanes.routes.leave(self.index, now);
+        shared.lanes.dismiss(self.index, now);
         // A wake meant for this worker is passed on.
         shared.lanes.wake_for_all();
         if self.seat.has_news() {

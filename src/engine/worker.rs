@@ -246,7 +246,7 @@ impl<T: Send + 'static> Drop for Worker<T> {
         let bed = self.bed.take();
         *self.shared.desks[self.index].bed.lock().expect("no code panics under this lock") = bed;
         // A wake meant for this worker is passed on.
-        self.shared.lanes.routes.leave(self.index, self.shared.clock.now());
+        self.shared.lanes.dismiss(self.index, self.shared.clock.now());
         self.shared.lanes.wake_for_all();
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Lot {
     alarms: BTreeSet<(Nanos, u32)>,
     /// Lanes that wait for a slot.
     queues: BTreeMap<Scope, Queue>,
+    /// The same lanes, where the slot is shared with other tenants, behind their tenant's slot.
+    sharers: BTreeSet<(u32, u32)>,
     /// Lanes that wait for room in a budget: by budget, place, need, since when, and number.
     rooms: BTreeMap<(u32, u32, u64, Nanos, u64), u32>,
     /// Lanes parked so far.
@@ -105,6 +107,7 @@ impl Lot {
             timers: BTreeMap::new(),
             alarms: BTreeSet::new(),
             queues: BTreeMap::new(),
+            sharers: BTreeSet::new(),
             rooms: BTreeMap::new(),
             next: 0,
             parks: [0; Reason::ALL.len()],
@@ -131,6 +134,9 @@ impl Lot {
             Until::Moment(moment) => drop(self.timers.insert((moment, number), lane)),
             Until::Slot(scope) => {
                 self.queues.entry(scope).or_default().0.insert(place.rank(), lane);
+                if scope.is_shared() {
+                    self.sharers.insert((needs.slot, lane));
+                }
             }
             Until::Budget(lack) => {
                 self.rooms.insert(place.room(&lack), lane);
@@ -152,6 +158,19 @@ impl Lot {
         }
     }
 
+    /// Ranks the lanes that wait for the tenant in `slot` by the claim that it has now.
+    pub(super) fn rank_anew(&mut self, slot: u32, claim: Claim) {
+        let lanes: Vec<_> = self.sharers.range((slot, 0)..=(slot, u32::MAX)).collect();
+        for (_, lane) in lanes {
+            let Some(place) = self.places.get_mut(lane) else { continue };
+            let Until::Slot(scope) = place.denial.until else { continue };
+            let Some(queue) = self.queues.get_mut(&scope) else { continue };
+            queue.0.remove(&place.rank());
+            place.claim = claim;
+            queue.0.insert(place.rank(), *lane);
+        }
+    }
+
     /// Takes a lane out, whatever it waits for.
     pub(super) fn remove(&mut self, lane: u32) -> Option<Place> {
         let place = self.places.remove(&lane)?;
@@ -164,6 +183,7 @@ impl Lot {
                         self.queues.remove(&scope);
                     }
                 }
+                self.sharers.remove(&(place.needs.slot, lane));
             }
             Until::Budget(lack) => {
                 self.rooms.remove(&place.room(&lack));

@@ -123,6 +123,13 @@ pub(crate) enum Scope {
     Engine,
 }
 
+impl Scope {
+    /// Whether more tenants than one take slots of it.
+    fn is_shared(self) -> bool {
+        !matches!(self, Scope::Tenant(_))
+    }
+}
+
 /// A lane whose next job was refused.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused {
@@ -230,19 +237,23 @@ impl Gate {
         self.known(slot).is_some_and(|entry| entry.slots.give())
     }
 
-    /// Gives a slot back, to the first lane that waits for it if any does. Lanes that go back into the
-    /// rotation are added to `woken`.
+    /// Gives a slot back that the tenant in `slot` had, to the first lane that waits for it if any does. A
+    /// tenant's own before those that it shares: whom they go to depends on it. Lanes that go back into
+    /// the rotation are added to `woken`.
     #[inline]
-    pub(crate) fn release(&self, scope: Scope, woken: &mut Vec<u32>) {
+    pub(crate) fn release(&self, scope: Scope, slot: u32, woken: &mut Vec<u32>) {
         if !self.slots(scope).give() {
-            self.hand_over(scope, woken);
+            self.hand_over(scope, slot, woken);
         }
     }
 
     #[cold]
-    fn hand_over(&self, scope: Scope, woken: &mut Vec<u32>) {
+    fn hand_over(&self, scope: Scope, slot: u32, woken: &mut Vec<u32>) {
         self.change(|lot| {
             self.slots(scope).give_anyway();
+            if scope.is_shared() {
+                self.rank_anew(lot, slot);
+            }
             self.hand_out(lot, scope, woken);
         });
     }
@@ -263,6 +274,7 @@ impl Gate {
                         lot.count_minimum();
                     }
                     self.entry(lane).hand(held);
+                    self.rank_anew(lot, needs.slot);
                     woken.push(lane);
                 }
                 Err(full) => {
@@ -304,11 +316,22 @@ impl Gate {
     /// What claim a tenant has on what a lane of it waits for. Under the lot's lock.
     fn claim(&self, slot: u32, until: Until) -> Claim {
         match until {
-            Until::Slot(Scope::Tier(_) | Scope::Engine) => {
-                let entry = self.entry(slot);
-                Claim::of(entry.slots.used(), entry.min())
-            }
+            Until::Slot(scope) if scope.is_shared() => self.claim_of(slot),
             _ => Claim::NONE,
+        }
+    }
+
+    /// The claim of the tenant in `slot` on what it shares with others.
+    fn claim_of(&self, slot: u32) -> Claim {
+        let Some(entry) = self.known(slot) else { return Claim::NONE };
+        Claim::of(entry.slots.used(), entry.min())
+    }
+
+    /// Has the lanes of the tenant in `slot` wait by the claim that it has now: it has got a slot or
+    /// given one back.
+    fn rank_anew(&self, lot: &mut Lot, slot: u32) {
+        if self.known(slot).is_some_and(|entry| entry.min() > 0) {
+            lot.rank_anew(slot, self.claim_of(slot));
         }
     }
 
@@ -362,14 +385,26 @@ impl Gate {
 
     /// Takes a lane out of the lot, whatever it waits for. `false` when it is not parked.
     pub(crate) fn call_back(&self, lane: u32) -> bool {
+        self.take_out(lane, |_| true)
+    }
+
+    /// Takes a lane out of the lot that waits for what others could have instead. `false` when it does not.
+    pub(crate) fn leave_queue(&self, lane: u32) -> bool {
+        self.take_out(lane, |until| matches!(until, Until::Slot(_) | Until::Budget(_)))
+    }
+
+    fn take_out(&self, lane: u32, is_it: impl FnOnce(Until) -> bool) -> bool {
         self.change(|lot| {
+            if !lot.place(lane).is_some_and(|place| is_it(place.denial.until)) {
+                return false;
+            }
             let place = lot.remove(lane);
             if let Some(Until::Slot(scope)) = place.map(|place| place.denial.until) {
                 if lot.first(scope).is_none() {
                     self.slots(scope).unqueue();
                 }
             }
-            place.is_some()
+            true
         })
     }
 
@@ -407,7 +442,7 @@ impl Gate {
         match entry.take_handed() {
             Handed::Nothing => {}
             Handed::Slots(held) => {
-                held.scopes(slot).for_each(|scope| self.release(scope, woken));
+                held.scopes(slot).for_each(|scope| self.release(scope, slot, woken));
             }
             Handed::Room(budget) => {
                 let purse = self.budgets.purse(budget);

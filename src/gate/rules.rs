@@ -134,13 +134,13 @@ impl Held {
         Held(self.0 & !Held::NOTHING.with(scope).0)
     }
 
-    /// The slots held by a grant of the tenant in `slot`, innermost last.
+    /// The slots held by a grant of the tenant in `slot`, its own first.
     pub(crate) fn scopes(self, slot: u32) -> impl Iterator<Item = Scope> {
         let tier = self.0 >> TIER_SHIFT;
         let tenant = (self.0 & TENANT != 0).then_some(Scope::Tenant(slot));
         let tier = tier.checked_sub(1).map(|tier| Scope::Tier(tier.into()));
         let engine = (self.0 & ENGINE != 0).then_some(Scope::Engine);
-        [engine, tier, tenant].into_iter().flatten()
+        [tenant, tier, engine].into_iter().flatten()
     }
 }
 

@@ -304,3 +304,64 @@ fn limits_and_deadlines_hold_across_a_tenants_lanes() {
     assert_eq!(all, [0, 1, 2, 10, 11, 12]);
     assert_eq!(engine.snapshot().expired, 1);
 }
+
+/// A worker that has `gpu`, one that has not, and a tenant with one running job that requires it and one that
+/// waits for what the first one holds.
+fn last_of_its_kind(policy: Policy) -> (Engine<u32>, [Worker<u32>; 2], fairlane::Grant<u32>) {
+    let (engine, _) = engine(2, policy);
+    let acme = tenant(&engine, "acme");
+    let gpu = requirement(&engine, "gpu");
+    let [mut able, plain] = [engine.worker_with(caps("gpu")), engine.worker()].map(Result::unwrap);
+    for job in 0..2 {
+        engine.submit(acme, Job::new(job).requires(gpu)).unwrap();
+    }
+    let running = able.next_batch(1).next().unwrap();
+    assert!(able.next_batch(1).next().is_none(), "the second waits");
+    (engine, [able, plain], running)
+}
+
+// T-F14: what a job holds up that nobody here can run any more goes to one that can.
+#[test]
+fn a_slot_does_not_wait_for_a_job_whose_last_worker_has_left() {
+    let own = fairlane::Limits::default().concurrency(fairlane::Cap::Grants(1));
+    let ways: [(Policy, &str); 2] = [
+        (policy(|policy| policy.tenant_limits("acme", own.clone())), "acme"),
+        (policy(|policy| policy.concurrency(1)), "other"),
+    ];
+    for (policy, whose) in ways {
+        for leaves_first in [true, false] {
+            let (engine, [able, mut plain], running) = last_of_its_kind(policy.clone());
+            engine.submit(tenant(&engine, whose), 7).unwrap();
+            assert!(plain.next_batch(1).next().is_none(), "no slot is free");
+            // The slot goes to who has waited longest, unless nobody can use it there.
+            let mut running = Some(running);
+            if !leaves_first {
+                running = None;
+            }
+            drop(able);
+            drop(running);
+            assert_eq!(serve(&mut plain), [7]);
+            let acme = engine.explain(tenant(&engine, "acme")).unwrap();
+            let wait = wait_of(acme.branches[0].standing.clone());
+            assert_eq!(wait.reason, Reason::NoCapableWorker);
+            let mut able = engine.worker_with(caps("gpu")).unwrap();
+            assert_eq!(serve(&mut able), [1], "it goes on when one comes");
+        }
+    }
+}
+
+#[test]
+fn room_in_a_budget_does_not_wait_for_a_job_whose_last_worker_has_left() {
+    let limits = fairlane::Limits::default().budgets(vec!["org".to_owned()]);
+    let policy = policy(|policy| {
+        let policy = policy.tier("starter", Weight::ONE).tier_limits("starter", limits);
+        policy.budget_hard("org", "cost", 1)
+    });
+    let (engine, [able, mut plain], running) = last_of_its_kind(policy);
+    engine.submit(tenant(&engine, "other"), 7).unwrap();
+    assert!(plain.next_batch(1).next().is_none(), "no room");
+    running.settle(0);
+    drop(able);
+    let other: Vec<_> = plain.next_batch(1).collect();
+    assert_eq!(other.iter().map(|grant| *grant.payload()).collect::<Vec<_>>(), [7]);
+}

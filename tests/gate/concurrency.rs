@@ -283,6 +283,36 @@ fn a_minimum_is_not_less_for_tenants_that_want_nothing() {
     assert_eq!(shares(&mut rig, "hog", &["light"], 2), [2]);
 }
 
+// What a tenant may claim is what it has when a slot comes free, not when its lane was parked.
+#[test]
+fn a_claim_rises_and_falls_with_the_grants_that_a_tenant_has() {
+    let policy = policy(|policy| policy.concurrency(4).tenant_limits("a", at_least(2)));
+    let mut rig = Rig::new(policy);
+    let (a, hog, others) = (rig.tenant("a"), rig.tenant("hog"), rig.tenant("others"));
+    (0..2).for_each(|_| rig.submit(a, "a"));
+    let first = rig.look(2);
+    (0..10).for_each(|_| rig.submit(hog, "hog"));
+    let running = rig.look(2);
+    assert_eq!((first.len(), running.len()), (2, 2));
+    // Behind the hog's lane and another one, at its minimum: no claim.
+    rig.submit(others, "others");
+    assert!(rig.look(1).is_empty());
+    (0..10).for_each(|_| rig.submit(a, "a"));
+    assert!(rig.look(1).is_empty());
+    assert_eq!(rig.engine.snapshot().limits.minima_waiting, 0);
+    // Its grants end: both slots are its own again, whoever has waited longer.
+    let mut next = Vec::new();
+    for grant in first {
+        drop(grant);
+        next.extend(rig.look(8));
+    }
+    assert_eq!(next.iter().map(Grant::tenant).collect::<Vec<_>>(), [a, a]);
+    // And no more than those.
+    drop(running);
+    let next = rig.look(2);
+    assert!(next.iter().all(|grant| grant.tenant() != a));
+}
+
 #[test]
 fn more_minima_than_slots_leave_somebody_waiting_and_nobody_without_a_claim() {
     let policy = policy(|policy| {

@@ -226,7 +226,8 @@ fn wait_for_a_block() -> Duration {
     std::thread::scope(|scope| {
         let submitter = scope.spawn(|| engine.submit_blocking(hooli, Job::new(2), late).is_ok());
         std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(worker.next_batch(8).count(), 0);
+        // The job that was let in may be granted by the look that made room for it.
+        assert!(worker.next_batch(8).all(|grant| *grant.payload() == 2));
         assert!(submitter.join().unwrap());
     });
     start.elapsed()
