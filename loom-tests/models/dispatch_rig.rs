@@ -2,15 +2,16 @@
 
 use crate::claim::Ledger;
 use crate::dispatch::{Lanes, Seat, Tick};
+use crate::limit::Cap;
 use crate::park::{Bed, dormitory};
-use crate::policy::Policy;
+use crate::policy::{Limits, Policy};
 use crate::ring::{Door, Pool, ReserveError, Stamp};
 use crate::stats::{Delays, SeatCounters};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::fault::Fault;
 use crate::sync::{Lent, Outbox, mutant};
 use crate::tenant::{Tenant, Terms};
-use crate::units::Nanos;
+use crate::units::{Nanos, Weight};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -29,6 +30,24 @@ pub(super) fn lanes_of_one_block() -> Arc<Lanes<u64>> {
     let (mut lanes, _beds) = lanes_apart(2, 1, 1);
     lanes.pool = Pool::shaped(1, 1, 2, 2);
     Arc::new(lanes)
+}
+
+/// The lane of one tenant, of the first of two tiers: its concurrency is 0, and the second has no limits.
+/// With the terms of the second.
+pub(super) fn lanes_of_paused_tier() -> (Arc<Lanes<u64>>, Terms) {
+    let paused = Limits::default().concurrency(Cap::Grants(0));
+    let policy = Policy::builder().tenants_max(BLOCKS).queue_max(2 * BLOCKS);
+    let policy = policy.tier("starter", Weight::ONE).tier_limits("starter", paused);
+    let policy = policy.tier("scale", Weight::ONE).build().expect("a valid policy");
+    let lanes = Lanes::new(policy, 1, dormitory(1).0, 0);
+    let plan = lanes.plan.load();
+    let [paused, plain] = ["starter", "scale"].map(|tier| {
+        let tier = plan.tier(tier).expect("a tier of the policy");
+        plan.terms(tier, "0").expect("each tier has terms")
+    });
+    lanes.table.intern("0", paused).expect("room for it");
+    lanes.gate.tune(0, &plan.rules[paused.profile as usize]);
+    (Arc::new(lanes), plain)
 }
 
 fn lanes_apart(tenants: u32, bound: u32, seats: usize) -> (Lanes<u64>, Vec<Bed>) {

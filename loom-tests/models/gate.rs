@@ -1,6 +1,6 @@
 //! The gate: caps hold at every instant, and a parked lane always comes back.
 
-use super::dispatch_rig::{Place, lanes, submit, tenant};
+use super::dispatch_rig::{Place, lanes, lanes_of_paused_tier, submit, tenant};
 use super::harness::check;
 use crate::gate::{Draw, Gate, Held, Note, Parked, Pass, Refused, Rules, Scope};
 use crate::limit::{BudgetTerms, DimensionTerms};
@@ -231,5 +231,26 @@ fn gate_expiry_seen() {
         producer.join().unwrap();
         keeper.keep_time(Nanos(u64::MAX - 1));
         assert_eq!(lanes.expired.take().len(), 1, "nobody looked after the job");
+    });
+}
+
+/// A tenant goes over to a tier without limits while its lane is on its way to the lot, refused by the tier
+/// that it had: its job goes.
+/// Bound: 2 preemptions.
+#[test]
+fn gate_other_tier() {
+    check("gate_other_tier", Some(2), || {
+        let (lanes, plain) = lanes_of_paused_tier();
+        submit(&lanes, tenant(0), 1).unwrap();
+        let theirs = std::sync::Arc::clone(&lanes);
+        let changer = thread::spawn(move || {
+            theirs.table.row(0).set_terms(plain);
+            theirs.reconsider(0);
+        });
+        let mut place = Place::new(0, &lanes);
+        let mut jobs = place.tick(1);
+        changer.join().unwrap();
+        jobs.extend(place.tick(1));
+        assert_eq!(jobs, [1], "the lane was parked for good");
     });
 }
