@@ -126,7 +126,6 @@ impl<J> Aside<J> {
     }
 
     /// The order of what [`peek`](Aside::peek) shows.
-    #[cfg(test)]
     pub(crate) fn peek_order(&self) -> Option<Order> {
         Some(self.jobs.entry(self.next_slot()?.1).order)
     }

@@ -138,6 +138,9 @@ impl Seat {
             let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
             findings.granted |= jobs > 0;
             findings.expired |= expired > 0;
+            if jobs > 0 || (expired > 0 && apart.jobs.is_empty()) {
+                spot.lanes.gate.entry(spot.lane).end_wait();
+            }
             self.settle_apart(spot, drain, apart, (jobs + expired, cost), (is_sorted, tally.now));
             if jobs > 0 {
                 self.observe(spot, jobs, cost);
@@ -260,7 +263,7 @@ impl Seat {
         let whose = (spot.tenant, &spot.profile);
         let books = (&self.ledger, &mut self.log);
         let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
-        let errands = &mut self.errands;
+        let (errands, shelved) = (&mut self.errands, self.grants_are_shelved);
         let next = if self.hands_back {
             hand_back(&mut apart.jobs, tally.out, &mut granting)
         } else if is_limited {
@@ -270,7 +273,7 @@ impl Seat {
             entry.open(|state| {
                 let mut pass = Pass::new(gate, (spot.lane, slot), (entry, state), rules, tally.now);
                 let (jobs, out) = (&mut apart.jobs, &mut *tally.out);
-                let taken = take_in_order(jobs, out, &mut granting, Some(&mut pass));
+                let taken = take_in_order((jobs, shelved), out, &mut granting, Some(&mut pass));
                 if let Some(denial) = taken.barred {
                     let (plan, profile) = (Arc::clone(&self.plan), spot.number);
                     apart.barred.get_or_insert(Barred { plan, profile, denial });
@@ -284,7 +287,7 @@ impl Seat {
                 taken.next
             })
         } else {
-            take_in_order(&mut apart.jobs, tally.out, &mut granting, None).next
+            take_in_order((&mut apart.jobs, shelved), tally.out, &mut granting, None).next
         };
         tally.cost += drain.account.take_back(granting.purse);
         next
@@ -348,9 +351,10 @@ struct Taken {
 }
 
 /// Grants jobs in their order, as long as there is room for grants, the balance covers them, and the
-/// gate lets them through. Jobs that it will never let through are set apart.
+/// gate lets them through. Jobs that it will never let through are set apart. Where grants `are_shelved` until
+/// those before them have run, a job with a deadline is granted alone: it might run after it otherwise.
 fn take_in_order<T>(
-    jobs: &mut Aside<Waiting<T>>,
+    (jobs, are_shelved): (&mut Aside<Waiting<T>>, bool),
     out: &mut Outbox<Grant<T>>,
     granting: &mut Granting<'_>,
     mut pass: Option<&mut Pass<'_>>,
@@ -360,6 +364,10 @@ fn take_in_order<T>(
     let (next, refused) = loop {
         let Some(job) = jobs.peek() else { break (Next::Nothing, None) };
         let cost = job.cost;
+        let is_alone = are_shelved && jobs.peek_order().is_some_and(|it| it.deadline < Nanos::MAX);
+        if is_alone && out.len() > 0 {
+            out.limit(0);
+        }
         if out.room() == 0 || !till.purse.covers(cost) {
             break (Next::Costs(cost), None);
         }
@@ -383,6 +391,9 @@ fn take_in_order<T>(
             waited = Waited::from_bits(pass.keep(held, cost, job.extra, waited.to_bits()));
         }
         out.push(granting.grant(&mut till, (cost, held), waited, job.payload));
+        if is_alone {
+            out.limit(0);
+        }
     };
     granting.close_till(till);
     Taken { next, refused, barred }

@@ -70,6 +70,8 @@ pub(crate) struct Seat {
     pub(super) next_class: usize,
     /// The round of each class that was served last.
     pub(super) rounds: [u32; 64],
+    /// Whether what one tick grants runs one after the other on the engine's own thread.
+    pub(crate) grants_are_shelved: bool,
     /// Whether this is a drain that hands back what waits: no limits, no order, no due times.
     pub(crate) hands_back: bool,
     /// Visits of the last tick that granted something; filled only for an observer.
@@ -111,6 +113,7 @@ impl Seat {
             class: 0,
             next_class: 0,
             rounds: [0; 64],
+            grants_are_shelved: false,
             hands_back: false,
             visits: Vec::new(),
             observed: false,
@@ -193,7 +196,8 @@ impl Seat {
         let jobs = tally.jobs();
         let full = tally.out.room() == 0;
         self.reach = if full { tally.visits } else { 2 * self.reach }.clamp(1, LANES_FAST);
-        self.pace.found(jobs, most);
+        // A job with a deadline may have left no room for others.
+        self.pace.found(jobs, if full { jobs } else { most });
         self.finish(lanes, now, jobs, tally.cost);
         match jobs {
             0 if tally.stalled => Tick::Stalled,

@@ -384,6 +384,9 @@ impl Seat {
         let gate = &spot.lanes.gate;
         let entry = gate.entry(slot);
         entry.begin_for(spot.tenant.generation());
+        if spot.is_branch() {
+            gate.entry(spot.lane).begin_for(spot.tenant.generation());
+        }
         let whose = (spot.tenant, &spot.profile);
         let books = (&self.ledger, &mut self.log);
         let granting = Granting::new(drain.account.purse(), whose, tally.now, books);

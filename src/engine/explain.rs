@@ -139,7 +139,7 @@ impl<T: Send + 'static> Shared<T> {
         let depth = row.progress().1;
         let standing = match self.hold(lane, depth) {
             Some(hold) => Standing::Waiting(self.wait(&hold.denial, hold.since, terms)),
-            None if depth == 0 => Standing::Idle(self.foresee(terms)),
+            None if depth == 0 => Standing::Idle(self.foresee(lane, terms)),
             None => match self.foresee_turn(lane, terms) {
                 Some(wait) => Standing::Waiting(wait),
                 None => Standing::Ready { rounds_ahead: rounds(depth, row, terms.quantum) },
@@ -174,18 +174,18 @@ impl<T: Send + 'static> Shared<T> {
     fn foresee_turn(&self, lane: u32, terms: &Terms<'_>) -> Option<Wait> {
         // What it has been handed is taken already, by the lane itself.
         let is_handed = self.lanes.gate.known(lane).is_some_and(Entry::is_handed);
-        if is_handed { None } else { self.foresee(terms) }
+        if is_handed { None } else { self.foresee(lane, terms) }
     }
 
     /// What the gate would say to a job of cost 1 now.
-    fn foresee(&self, terms: &Terms<'_>) -> Option<Wait> {
+    fn foresee(&self, lane: u32, terms: &Terms<'_>) -> Option<Wait> {
         let Terms { tenant, rules, .. } = *terms;
         if rules.is_none() {
             return None;
         }
         let (gate, now) = (&self.lanes.gate, self.clock.now());
         let denial = foresee(gate, tenant.slot(), rules, 1, now).err()?;
-        let known = gate.entry(tenant.slot()).waits_since(tenant.generation(), denial.reason);
+        let known = gate.entry(lane).waits_since(tenant.generation(), denial.reason);
         Some(self.wait(&denial, known.unwrap_or(now), terms))
     }
 

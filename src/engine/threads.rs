@@ -118,8 +118,10 @@ impl<T: Send + 'static> Place<T> {
         let _ = self.ready.send((self.index, pinned));
         drop(self.ready);
         let spare_cores = cores() > 2;
+        let mut seat = self.shared.sit_down_with(self.index, self.capabilities);
+        seat.grants_are_shelved = true;
         let mut runner = Runner {
-            seat: self.shared.sit_down_with(self.index, self.capabilities),
+            seat,
             plan: self.shared.lanes.plan.reader(),
             shared: self.shared,
             index: self.index,

@@ -38,12 +38,12 @@ pub(crate) struct Entry {
     state: Mutex<State>,
 }
 
-/// What only the tenant's drainer changes.
+/// What only the tenant's drainers change.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(super) meter: Meter,
-    /// What the tenant has waited for since when, without a grant in between.
-    pub(super) waiting: Option<(Reason, Nanos)>,
+    /// What the lane has waited for since when, without a grant in between.
+    waiting: Option<(Reason, Nanos)>,
     /// Why the lane's jobs will never go, once no others are left.
     barred: Option<Denial>,
     /// What grants in flight have reserved in budgets. A receipt has the number.
@@ -175,8 +175,14 @@ impl Entry {
         (since.unwrap_or(now), until)
     }
 
-    /// Since when the tenant with the handle of `generation` has waited for `reason`, without a grant in
-    /// between; `None` when no visit has found that yet.
+    /// Notes that the lane's jobs wait no more, because some have gone or none are left. Only its drainer may
+    /// call this.
+    pub(crate) fn end_wait(&self) {
+        self.open(State::end_wait);
+    }
+
+    /// Since when the lane of the tenant with the handle of `generation` has waited for `reason`, without a
+    /// grant in between; `None` when no visit has found that yet.
     pub(crate) fn waits_since(&self, generation: u16, reason: Reason) -> Option<Nanos> {
         let is_its = self.generation.load(Relaxed) == u32::from(generation);
         let waiting = self.open(|state| state.waiting).filter(|_| is_its)?;
@@ -255,7 +261,17 @@ impl State {
         State { meter: Meter::new(), waiting: None, barred: None, reservations: Slab::new() }
     }
 
-    /// Since when the tenant has waited for `reason`, which it does at `now`.
+    /// Notes that the lane does not wait any more.
+    pub(super) fn end_wait(&mut self) {
+        self.waiting = None;
+    }
+
+    /// Whether the lane has waited for `reason`.
+    pub(super) fn waits_for(&self, reason: Reason) -> bool {
+        self.waiting.is_some_and(|(same, _)| same == reason)
+    }
+
+    /// Since when the lane has waited for `reason`, which it does at `now`.
     pub(super) fn wait(&mut self, reason: Reason, now: Nanos) -> Nanos {
         match self.waiting {
             Some((same, since)) if same == reason => since,

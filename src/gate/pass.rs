@@ -20,6 +20,7 @@ pub(crate) struct Pass<'a> {
     entry: &'a Entry,
     state: &'a mut State,
     rules: &'a Rules,
+    lane: u32,
     slot: u32,
     now: Nanos,
     /// A slot that was taken for this visit and is not used yet.
@@ -96,6 +97,7 @@ impl<'a> Pass<'a> {
             entry,
             state,
             rules,
+            lane,
             slot,
             now,
             handed,
@@ -193,7 +195,17 @@ impl<'a> Pass<'a> {
             }
         }
         if std::mem::replace(&mut self.noted, self.admitted) < self.admitted {
-            self.state.waiting = None;
+            self.lanes_own(State::end_wait);
+        }
+    }
+
+    /// Changes what is known of the lane: of a tenant's first it stands beside what is known of the tenant.
+    #[inline]
+    fn lanes_own<R>(&mut self, change: impl FnOnce(&mut State) -> R) -> R {
+        if self.lane == self.slot {
+            change(self.state)
+        } else {
+            self.gate.entry(self.lane).open(change)
         }
     }
 
@@ -217,17 +229,19 @@ impl<'a> Pass<'a> {
         self.state.reservations.add(Reservation { draws, extra, cost, waited, outcome })
     }
 
-    /// Since when the tenant has waited for what `denial` says. Where that is a budget and the wait begins,
+    /// Since when the lane has waited for what `denial` says. Where that is a budget and the wait begins,
     /// it counts as a hit of the dimension.
     pub(crate) fn waits(&mut self, denial: &Denial) -> Nanos {
         self.count();
-        let goes_on = self.state.waiting.is_some_and(|(reason, _)| reason == denial.reason);
+        let (reason, now) = (denial.reason, self.now);
+        let (goes_on, since) =
+            self.lanes_own(|state| (state.waits_for(reason), state.wait(reason, now)));
         let part = denial.budget.filter(|_| !goes_on);
         if let Some((part, place)) = part.and_then(|part| Some((part, part.place?))) {
             let purse = self.gate.budgets.purse(part.budget);
             purse.into_iter().for_each(|purse| purse.count_hit(place));
         }
-        self.state.wait(denial.reason, self.now)
+        since
     }
 
     /// Ends the visit.

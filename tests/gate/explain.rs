@@ -261,3 +261,57 @@ fn a_wait_that_began_in_a_look_with_grants_keeps_its_beginning() {
     assert!(rig.look(9).is_empty());
     assert_eq!(wait(&rig, acme).since, Nanos(SECOND));
 }
+
+// A wait ends with the jobs that waited: those that come later have waited since they came.
+#[test]
+fn a_wait_that_ended_without_a_grant_is_not_the_next_jobs() {
+    let mut rig = Rig::new(limited(at_most(1)));
+    let acme = rig.tenant("acme");
+    rig.submit(acme, "runs");
+    let running = rig.look(1);
+    rig.submit(acme, Job::new("expires").max_wait(Duration::from_secs(1)));
+    assert!(rig.look(1).is_empty());
+    assert_eq!(wait(&rig, acme).since, Nanos(0));
+    rig.at(2 * SECOND);
+    assert!(rig.look(1).is_empty());
+    assert_eq!(rig.expired.lock().unwrap().len(), 1);
+    rig.at(3_600 * SECOND);
+    rig.submit(acme, "waits");
+    assert!(rig.look(1).is_empty());
+    let waits = wait(&rig, acme);
+    assert_eq!((waits.reason, waits.since), (Reason::Concurrency, Nanos(3_600 * SECOND)));
+    drop(running);
+}
+
+#[test]
+fn a_job_that_is_not_due_has_waited_since_it_came_not_since_the_one_before_it() {
+    let mut rig = Rig::new(policy(|policy| policy));
+    let acme = rig.tenant("acme");
+    for start in [0, 100] {
+        rig.at(start * SECOND);
+        rig.submit(acme, Job::new("later").delay(Duration::from_secs(10)));
+        assert!(rig.look(1).is_empty());
+        assert_eq!(wait(&rig, acme).since, Nanos(start * SECOND));
+        rig.at((start + 10) * SECOND);
+        assert_eq!(rig.serve(), ["later"]);
+    }
+}
+
+// The lane whose class is served does not make the tenant's other lane look as if it had just come.
+#[test]
+fn each_lane_of_a_tenant_has_waited_for_itself() {
+    let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(100)).unwrap();
+    let (mut rig, gpu) = with_a_free_place(limited(Limits::default().rate(rate)));
+    let mut able = rig.engine.worker_with(caps("gpu")).unwrap();
+    let acme = rig.tenant("acme");
+    rig.submit(acme, "first");
+    assert_eq!(rig.serve(), ["first"]);
+    rig.at(SECOND);
+    rig.submit(acme, Job::new("gpu").requires(gpu));
+    assert_eq!(able.next_batch(1).count(), 0);
+    rig.at(2 * SECOND);
+    rig.submit(acme, "plain");
+    assert!(rig.look(1).is_empty());
+    let since = [branch_wait(&rig, acme).since, wait(&rig, acme).since];
+    assert_eq!(since, [Nanos(SECOND), Nanos(2 * SECOND)]);
+}

@@ -2,7 +2,10 @@
 
 use crate::lateness::{Lateness, Load, bare, measure};
 use crate::tries::within_tries;
-use std::time::Duration;
+use fairlane::{Engine, Job};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// How late 99 of 100 expiries may be told.
 const WANTED: Duration = Duration::from_millis(5);
@@ -52,4 +55,38 @@ fn the_ranks_are_those_of_the_sorted_figures() {
         Duration::from_nanos(u64::MAX),
         "nothing is not early"
     );
+}
+
+/// Of jobs with a deadline that come together with one whose handler takes long, those that begin after it.
+fn late_beside_a_long_handler() -> u32 {
+    const LONG: Duration = Duration::from_millis(60);
+    const PATIENCE: Duration = Duration::from_millis(15);
+    let late = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&late);
+    // A job is the moment after which it is too late to begin, or none, or a long handler's.
+    let engine = Engine::<Option<Instant>>::builder()
+        .workers(1)
+        .start(move |grant| match grant.into_payload() {
+            Some(end) if end < Instant::now() => drop(seen.fetch_add(1, Relaxed)),
+            Some(_) => {}
+            None => std::thread::sleep(LONG),
+        })
+        .unwrap();
+    let acme = engine.tenant("acme", "starter").unwrap();
+    // Until the worker knows that handlers are fast, and is granted several jobs at once.
+    let far = Instant::now() + Duration::from_secs(600);
+    for _ in 0..20_000 {
+        engine.submit_blocking(acme, Job::new(Some(far)), far).unwrap();
+    }
+    let end = Instant::now() + 2 * PATIENCE;
+    let timed = || Job::new(Some(end)).max_wait(PATIENCE);
+    engine.submit_batch(acme, vec![timed(), Job::new(None), timed(), timed(), timed()]);
+    assert_eq!(engine.drain(Duration::from_secs(20)).returned.len(), 0);
+    late.load(Relaxed)
+}
+
+// No job runs after its deadline, however long those before it have taken that were granted with it.
+#[test]
+fn a_job_does_not_miss_its_deadline_behind_a_long_handler() {
+    assert_eq!((0..20).map(|_| late_beside_a_long_handler()).sum::<u32>(), 0);
 }
