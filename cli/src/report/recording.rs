@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use fairlane::fairness::{Act, Event, ShareMeter, TenantShare};
-use fairlane::{Nanos, Policy, Reason, Tier, Weight};
+use fairlane::{Nanos, Policy, Quota, Reason, Tier, Weight};
 use hdrhistogram::Histogram;
 
 use super::{
@@ -30,6 +30,12 @@ impl TenantInfo {
             tier: tier.name().to_owned(),
             weight: own.unwrap_or_else(|| tier.weight()),
         }
+    }
+
+    /// What limits it under `policy`, which has its tier.
+    pub(crate) fn quota(&self, policy: &Policy) -> Quota {
+        let tier = policy.tier(&self.tier).expect("tenants are of the policy's tiers");
+        policy.quota_for(tier, policy.override_for(&self.name))
     }
 }
 
