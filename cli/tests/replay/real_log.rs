@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::command::{count, replay, report};
+use crate::command::{count, replay, report, stderr};
 
 fn log() -> Option<PathBuf> {
     let named = std::env::var_os("FAIRLANE_ACCESS_LOG").map(PathBuf::from);
@@ -20,7 +20,9 @@ fn a_real_log_is_replayed_whole_and_its_small_clients_wait_less() {
         println!("skipped: no real log; name one in FAIRLANE_ACCESS_LOG");
         return;
     };
-    let report = report(&replay(&[log.to_str().unwrap(), "--cost", "bytes", "--json"]));
+    let output = replay(&[log.to_str().unwrap(), "--cost", "bytes", "--json"]);
+    assert_eq!(stderr(&output), "", "no line is more than 60 s out of order, and none malformed");
+    let report = report(&output);
     let jobs = &report["jobs"];
     assert_eq!((&jobs["read"], &jobs["malformed"]), (&10_000.into(), &0.into()));
     assert_eq!(count(&jobs["dispatched"]), 10_000, "no bound is reached");

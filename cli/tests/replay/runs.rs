@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::command::{
-    assert_conserved, count, csv, file, replay, replay_text, report, small_log, stdout, tenant,
+    assert_conserved, count, csv, file, replay, replay_text, report, small_log, stderr, stdout,
+    tenant,
 };
 
 fn small(args: &[&str]) -> Vec<String> {
@@ -125,8 +126,18 @@ fn lines_out_of_order_by_a_minute_at_most_change_nothing() {
 fn later_lines_are_moved_up_and_counted() {
     let text = csv([("a", 0.0, 1), ("a", 1_000.0, 1), ("b", 900.0, 1), ("b", 950.0, 1)]);
     let log = file(text);
-    let table = stdout(&replay(&[log.path().to_str().unwrap()]));
-    assert!(table.contains("1 lines were more than 60 s out of order"), "{table}");
+    let path = log.path().to_str().unwrap();
+    let table = replay(&[path]);
+    let told = "1 line was more than 60 s out of order: its time was moved up.\n";
+    assert!(stdout(&table).contains(told), "{}", stdout(&table));
+    assert_eq!(stderr(&table), "", "once is enough");
+    let json = replay(&[path, "--json"]);
+    report(&json);
+    assert_eq!(stderr(&json), format!("fairlane replay: {told}"));
+    let more = format!("{}b,901,1\n", csv([("a", 0.0, 1), ("a", 1_000.0, 1), ("b", 900.0, 1)]));
+    let told =
+        "fairlane replay: 2 lines were more than 60 s out of order: their time was moved up.\n";
+    assert_eq!(stderr(&replay_text(more, &[])), told);
 }
 
 #[test]
@@ -206,6 +217,23 @@ fn real_threads_serve_the_same_jobs() {
         let rate = report["schedulers"][scheduler]["throughput_per_s"].as_f64().unwrap();
         assert!(rate <= 520.0, "{rate}");
     }
+}
+
+#[test]
+fn the_readme_shows_what_the_command_prints() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let (_, from) = readme.split_once("`cargo run --release -p fairlane-cli -- replay ").unwrap();
+    let (args, from) = from.split_once('`').unwrap();
+    let (_, from) = from.split_once("```text\n").unwrap();
+    let (block, _) = from.split_once("```\n").unwrap();
+    let args = args.split_whitespace();
+    let args = args.map(|arg| arg.replace("examples/", &format!("{root}/examples/")));
+    let args: Vec<String> = args.collect();
+    let printed = stdout(&replay(&args.iter().map(String::as_str).collect::<Vec<_>>()));
+    // What the figures say in words comes after an empty line, and is not in the README.
+    let shown = format!("{block}\n");
+    assert!(printed.starts_with(&shown), "README:\n{shown}\nprinted:\n{printed}");
 }
 
 #[test]
