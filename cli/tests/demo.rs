@@ -72,10 +72,15 @@ fn every_documented_key_is_there() {
         assert_eq!(keys(body).join(" "), "jain min_share_ratio parked tenants throughput_per_s");
         assert_eq!(tenants(&report, scheduler).len(), 51);
         for row in tenants(&report, scheduler) {
-            let expected = "entitled_cost jobs offered_cost served_cost share_ratio tenant tier \
-                            wait_ms weight";
+            let expected = "entitled_cost fluid_delay_ms jobs offered_cost served_cost share_ratio \
+                            tenant tier wait_ms weight";
             assert_eq!(keys(row).join(" "), expected);
             assert_eq!(keys(&row["wait_ms"]), ["max", "p50", "p99", "p999"]);
+            let delays = row["fluid_delay_ms"].as_object().unwrap();
+            assert!(
+                delays.len() == 3 && delays.values().all(Value::is_null),
+                "only in virtual time"
+            );
         }
     }
 }

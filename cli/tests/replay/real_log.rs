@@ -33,6 +33,8 @@ fn a_real_log_is_replayed_whole_and_its_small_clients_wait_less() {
     };
     let median = |scheduler: &str| others(scheduler)["wait_ms"]["p50"].as_f64().unwrap();
     assert!(median("fair") * 3.0 < median("fifo"), "{} {}", median("fair"), median("fifo"));
+    let delay = |scheduler: &str| others(scheduler)["fluid_delay_ms"]["p99"].as_f64().unwrap();
+    assert!(delay("fair") * 5.0 < delay("fifo"), "{} {}", delay("fair"), delay("fifo"));
     let jain = |scheduler: &str| report["schedulers"][scheduler]["jain"].as_f64().unwrap();
     assert!(jain("fair") > 0.95 && jain("fair") > jain("fifo"), "{}", jain("fair"));
 }

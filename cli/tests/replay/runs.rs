@@ -44,7 +44,7 @@ fn the_schema_is_that_of_the_demo() {
     assert_eq!(keys(&report["schedulers"]), ["fair", "fifo"]);
     let fair = &report["schedulers"]["fair"];
     assert_eq!(keys(fair).join(" "), "jain min_share_ratio parked tenants throughput_per_s");
-    let row = "entitled_cost jobs offered_cost served_cost share_ratio tenant tier wait_ms weight";
+    let row = "entitled_cost fluid_delay_ms jobs offered_cost served_cost share_ratio tenant tier wait_ms weight";
     assert_eq!(keys(&fair["tenants"][0]).join(" "), row);
 }
 
@@ -70,6 +70,37 @@ fn light_tenants_are_better_off_than_behind_a_fifo() {
         tenant(&report, "fair", "203.0.113.66")["served_cost"],
         tenant(&report, "fifo", "203.0.113.66")["served_cost"]
     );
+}
+
+fn delay(row: &Value, quantile: &str) -> f64 {
+    row["fluid_delay_ms"][quantile].as_f64().expect("it was served")
+}
+
+#[test]
+fn tenants_too_light_for_a_share_are_judged_by_their_delay_against_a_fluid_server() {
+    let report = report(&run_small(&["--json"]));
+    let worst = |scheduler: &str| {
+        let rows = report["schedulers"][scheduler]["tenants"].as_array().unwrap();
+        let unjudged = rows.iter().filter(|row| row["share_ratio"].is_null());
+        let delays: Vec<f64> = unjudged.map(|row| delay(row, "max")).collect();
+        assert!(delays.len() > 10, "most clients of the log are light");
+        delays.into_iter().fold(0.0, f64::max)
+    };
+    let (fair, fifo) = (worst("fair"), worst("fifo"));
+    // A round of the rotation and a job that has begun, against all that has arrived before.
+    assert!(fair * 10.0 < fifo, "{fair} {fifo}");
+}
+
+#[test]
+fn one_tenant_on_one_worker_is_as_soon_done_as_in_a_fluid_server() {
+    let jobs = csv((0..500).map(|i| ("a", f64::from(i), 1 + i as u32 * 7 % 40)));
+    let delays = |workers: &str| {
+        let report = report(&replay_text(&jobs, &["--workers", workers]));
+        ["fair", "fifo"].map(|scheduler| delay(tenant(&report, scheduler, "a"), "max"))
+    };
+    assert_eq!(delays("1"), [0.0; 2]);
+    // A worker of four does a job of 40 in 16 ms, and all of them together in 4 ms.
+    assert!(delays("4").iter().all(|delay| (1.0..=12.1).contains(delay)), "{:?}", delays("4"));
 }
 
 #[test]
