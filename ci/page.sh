@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Opens the pages of extreme runs and of replays in Chromium, as wide as a desk's screen and as a
 # telephone's, and fails where text overlaps, is cut off or makes the page scroll sideways, or where
-# the browser complains. Skipped where there is no Chromium. PAGES=FOLDER keeps the pages and pictures
-# of them.
+# the browser complains. It does so in one colour scheme: that all of them have every colour, and that
+# text can be read in each, is a test of its own (cli/src/report/html/colours.rs). Skipped where there
+# is no Chromium. PAGES=FOLDER keeps the pages and pictures of them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

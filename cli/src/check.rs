@@ -166,7 +166,12 @@ fn tier_quota(policy: &Policy, tier: &Tier) -> Option<String> {
 
 /// The file's name on one line, whatever it contains.
 pub(crate) fn shown(file: &Path) -> String {
+    printable(&file.to_string_lossy())
+}
+
+/// The text on one line, with nothing in it that a terminal obeys.
+pub(crate) fn printable(text: &str) -> String {
     let escape =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    file.to_string_lossy().chars().map(escape).collect()
+    text.chars().map(escape).collect()
 }

@@ -72,10 +72,15 @@ fn every_documented_key_is_there() {
         assert_eq!(keys(body).join(" "), "jain min_share_ratio parked tenants throughput_per_s");
         assert_eq!(tenants(&report, scheduler).len(), 51);
         for row in tenants(&report, scheduler) {
-            let expected = "entitled_cost jobs offered_cost served_cost share_ratio tenant tier \
-                            wait_ms weight";
+            let expected = "entitled_cost fluid_delay_ms jobs offered_cost served_cost share_ratio \
+                            tenant tier wait_ms weight";
             assert_eq!(keys(row).join(" "), expected);
             assert_eq!(keys(&row["wait_ms"]), ["max", "p50", "p99", "p999"]);
+            let delays = row["fluid_delay_ms"].as_object().unwrap();
+            assert!(
+                delays.len() == 3 && delays.values().all(Value::is_null),
+                "only in virtual time"
+            );
         }
     }
 }
@@ -191,13 +196,18 @@ fn bad_flags_get_one_line_and_exit_code_2() {
         ["--workers", "0"],
         ["--workers", "1025"],
         ["--workers", "two"],
+        ["--workers", "--json"],
+        ["--policy", "-1"],
+        ["--html", "-1"],
     ];
     for case in cases {
         let output = fairlane(&["demo", case[0], case[1]]);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{case:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(stderr.contains(case[0]) && stderr.contains(case[1]), "{stderr}");
+        let is_file = matches!(case[0], "--policy" | "--html");
+        let is_named = is_file || stderr.contains(case[0]);
+        assert!(is_named && stderr.contains(case[1]), "{stderr}");
         assert!(output.stdout.is_empty());
     }
     let absurd = fairlane(&["demo", "--seconds", "3600", "--workers", "1024"]);

@@ -1,7 +1,7 @@
 use crate::error::Reason;
-use crate::gate::Denial;
+use crate::gate::{BudgetPart, Denial};
 use crate::tenant::Tenant;
-use crate::units::Nanos;
+use crate::units::{BudgetId, Nanos};
 use std::time::Duration;
 
 /// Sees what the engine does, job by job on the way in and visit by visit on the way out.
@@ -39,6 +39,8 @@ pub struct Parking {
     /// When the limit lets its next job go, on the engine's clock, where that is known; jitter comes on
     /// top. `None` for what ends with a grant or a change of policy.
     pub eligible_at: Option<Nanos>,
+    /// The budget that is used up, for [`Reason::Budget`].
+    pub budget: Option<BudgetId>,
 }
 
 /// One visit's result.
@@ -59,7 +61,9 @@ pub struct Served {
 
 impl Parking {
     pub(super) fn new(tenant: Tenant, denial: &Denial, at: Nanos) -> Self {
-        Parking { tenant, reason: denial.reason, at, eligible_at: denial.until.moment() }
+        let id = |part: BudgetPart| BudgetId { number: part.budget, engine: tenant.engine() };
+        let budget = denial.budget.filter(|_| denial.reason == Reason::Budget).map(id);
+        Parking { tenant, reason: denial.reason, at, eligible_at: denial.until.moment(), budget }
     }
 }
 

@@ -61,6 +61,8 @@ fn an_observer_is_told_of_each_parking_with_its_reason_and_moment() {
     let policy = Policy::builder()
         .tenant_limits("metered", Limits::default().rate(rate))
         .tenant_limits("narrow", at_most(1))
+        .tenant_limits("spender", Limits::default().budgets(vec!["org".to_owned()]))
+        .budget_hard("org", "cost", 1)
         .build()
         .unwrap();
     let engine: Engine<u32> = Engine::builder()
@@ -70,7 +72,8 @@ fn an_observer_is_told_of_each_parking_with_its_reason_and_moment() {
         .observer(notes.clone())
         .build()
         .unwrap();
-    let tenants = ["metered", "narrow", "free"].map(|name| engine.tenant(name, "starter").unwrap());
+    let tenants = ["metered", "narrow", "spender", "free"];
+    let tenants = tenants.map(|name| engine.tenant(name, "starter").unwrap());
     clock.advance_to(Nanos(7));
     for tenant in tenants {
         (0..2).for_each(|job| {
@@ -79,16 +82,18 @@ fn an_observer_is_told_of_each_parking_with_its_reason_and_moment() {
     }
     let mut worker = engine.worker().unwrap();
     let mut grants = Vec::new();
-    while grants.len() < 4 {
+    while grants.len() < 5 {
         grants.extend(worker.next_batch(1));
     }
     assert_eq!(worker.next_batch(8).count(), 0);
     let mut told = notes.0.lock().unwrap().clone();
     told.sort_by_key(|parking| parking.tenant);
-    let told: Vec<_> = told.iter().map(|p| (p.tenant, p.reason, p.at, p.eligible_at)).collect();
+    assert!(told.iter().all(|parking| parking.at == Nanos(7)));
+    let told: Vec<_> = told.iter().map(|p| (p.tenant, p.reason, p.eligible_at, p.budget)).collect();
     let expected = [
-        (tenants[0], Reason::Rate, Nanos(7), Some(Nanos(SECOND + 7))),
-        (tenants[1], Reason::Concurrency, Nanos(7), None),
+        (tenants[0], Reason::Rate, Some(Nanos(SECOND + 7)), None),
+        (tenants[1], Reason::Concurrency, None, None),
+        (tenants[2], Reason::Budget, None, engine.budget("org")),
     ];
     assert_eq!(told, expected);
 }

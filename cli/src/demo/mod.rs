@@ -46,25 +46,25 @@ const TITLE: &str = "fairlane demo: a noisy neighbour";
 /// Shows one noisy tenant beside fifty quiet ones: first through a plain FIFO, then through fairlane.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    // Text, because a number that does not parse deserves one line, not clap's usage page.
+    // Text, because a number that does not parse deserves a line that says what would be right.
     /// Seconds of arrivals for each of the two schedulers, 1 to 3600; times workers at most 7200.
-    #[arg(long, value_name = "N", default_value = "5", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "5", allow_hyphen_values = true)]
     seconds: String,
     /// Worker threads, 1 to 1024; each serves about 1000 jobs a second.
-    #[arg(long, value_name = "N", default_value = "2", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "2", allow_hyphen_values = true)]
     workers: String,
     /// Policy (TOML), with FAIRLANE__ variables over it [default: the engine's own]
     ///
     /// The hot tenant, `hot`, is in the tier `scale`, the light ones, `light-01` to `light-50`, in all
     /// tiers in turn. Quotas hold under fair; fifo has the same bounds and no quotas.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     policy: Option<PathBuf>,
     /// Print one JSON object and nothing else.
     #[arg(long)]
     json: bool,
-    // Not a path, because clap meets an empty one with its usage page.
+    // Not a path, because clap would say of an empty one that there is none.
     /// Also write the report to FILE as a page to look at.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     html: Option<OsString>,
 }
 

@@ -16,7 +16,8 @@ const CAPACITY: (f64, f64) = (1.0, 1e9);
 const LOAD: (f64, f64) = (0.001, 1_000.0);
 
 /// Puts a real log through the engine and through a plain FIFO, and compares.
-// Values are taken as text, because one that does not parse deserves one line, not clap's page.
+// Values are taken as text, and also where they begin with a hyphen, because one that is wrong deserves a
+// line that says what would be right.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line is one job. A job of cost c keeps one worker busy for c x workers / capacity seconds.
@@ -41,36 +42,36 @@ pub(crate) struct ReplayArgs {
     ///
     /// auto: csv when the first line is a header with the time's column; else jsonl or clf, as the
     /// first of 20 lines says that is a JSON object or a line of a web log.
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    #[arg(long, value_name = "FORMAT", default_value = "auto", allow_hyphen_values = true)]
     format: String,
 
     /// Field that names the tenant [default: tenant; for clf: host]
     ///
     /// Fields of clf: host, ident, user, time, method, path (without the query), protocol, status,
     /// bytes, referer, agent.
-    #[arg(long, value_name = "FIELD")]
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     tenant: Option<String>,
 
     /// Field that holds the time of arrival [default: time]
-    #[arg(long, value_name = "FIELD")]
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     time: Option<String>,
 
     /// What a job costs [default: the field `cost`, or 1 where there is none; for clf: 1]
     ///
     /// `1`: each the same. `bytes`: the field of that name in KiB, rounded up, `-` as 1. Another
     /// name: that field, in cost units, rounded up. All are held to 1..=1000000.
-    #[arg(long, value_name = "FIELD|bytes|1")]
+    #[arg(long, value_name = "FIELD|bytes|1", allow_hyphen_values = true)]
     cost: Option<String>,
 
     /// Tier of every tenant [default: the policy's default tier]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     tier: Option<String>,
 
     /// Policy (TOML), with FAIRLANE__ variables over it [default: the engine's own]
     ///
     /// Tenants named in it keep their own settings. Quotas hold under fair; fifo has the same bounds and
     /// no quotas.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     policy: Option<PathBuf>,
 
     /// Workers, 1 to 1024.
@@ -91,7 +92,7 @@ pub(crate) struct ReplayArgs {
     load: String,
 
     /// fair (the engine), fifo, or both.
-    #[arg(long, value_name = "WHICH", default_value = "both")]
+    #[arg(long, value_name = "WHICH", default_value = "both", allow_hyphen_values = true)]
     scheduler: String,
 
     /// Run on real threads in real time, at most an hour, one scheduler after the other.
@@ -105,9 +106,9 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     pub(super) json: bool,
 
-    // Not a path, because clap meets an empty one with its usage page.
+    // Not a path, because clap would say of an empty one that there is none.
     /// Also write the report to FILE as a page to look at.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     html: Option<OsString>,
 }
 

@@ -37,6 +37,9 @@ pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
         Err(problem) => return fail(USAGE_EXIT, &problem),
     };
     tell_malformed(&survey);
+    if args.json {
+        tell_late(replayed.late);
+    }
     let (report, heading) = (&replayed.report, heading(&survey, &setup, &replayed));
     let title = format!("fairlane replay: {}", args.shown_file());
     let page = Page { title: &title, setup: &heading, report, policy: &setup.policy };
@@ -86,11 +89,18 @@ fn tell_malformed(survey: &Survey) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// Says under `--json`, which has no heading, what the heading would say.
+fn tell_late(lines: u64) {
+    if lines > 0 {
+        let _ = write!(io::stderr(), "fairlane replay: {}", late(lines));
+    }
+}
+
 /// What was replayed, in a few lines.
 fn heading(survey: &Survey, setup: &Setup, replayed: &Replayed) -> String {
     let Setup { workers, capacity, load, is_live, .. } = setup;
     let time = if *is_live { "real" } else { "virtual" };
-    let mut text = format!(
+    let text = format!(
         "{} jobs of {} tenants, cost {}, arriving over {:.1} s of {time} time: {load} times the capacity\n\
          of {workers} workers, {capacity} cost units a second.\n",
         survey.jobs,
@@ -98,12 +108,14 @@ fn heading(survey: &Survey, setup: &Setup, replayed: &Replayed) -> String {
         survey.cost(),
         replayed.span.as_duration().as_secs_f64(),
     );
-    if replayed.late > 0 {
-        let _ = writeln!(
-            text,
-            "{} lines were more than 60 s out of order: their time was moved up.",
-            replayed.late
-        );
+    text + &late(replayed.late)
+}
+
+/// How many lines came too late to be put in order; nothing where none did.
+fn late(lines: u64) -> String {
+    match lines {
+        0 => String::new(),
+        1 => "1 line was more than 60 s out of order: its time was moved up.\n".to_owned(),
+        _ => format!("{lines} lines were more than 60 s out of order: their time was moved up.\n"),
     }
-    text
 }

@@ -129,12 +129,14 @@ fn start(
     let bounds = || Bounds::of(&policy, &tenants);
     let tape = || Arc::new(Tape::new(Instant::now() + START_LEAD, workers as usize));
     Ok(match (name, setup.is_live) {
-        ("fair", false) => Box::new(Simulation::new(
-            PassiveFair::new(workers, policy, tenants)?,
-            workers,
-            recording,
-        )),
-        (_, false) => Box::new(Simulation::new(FifoQueue::new(bounds()), workers, recording)),
+        ("fair", false) => {
+            let engine = PassiveFair::new(workers, policy, tenants)?;
+            Box::new(Simulation::new(engine, workers, recording.with_fluid(setup.capacity)))
+        }
+        (_, false) => {
+            let queue = FifoQueue::new(bounds());
+            Box::new(Simulation::new(queue, workers, recording.with_fluid(setup.capacity)))
+        }
         ("fair", true) => {
             let tape = tape();
             let scheduler = Fair::start(workers, policy, tenants, Arc::clone(&tape))?;

@@ -201,7 +201,9 @@ impl<P: Passive> Simulation<P> {
         let Request { tenant, cost, arrived, takes } = request;
         self.waiting -= 1;
         self.recording.serve(&Service { at: now, wait: now.since(arrived), tenant, cost });
-        self.busy.push(Reverse((now.after(takes), worker)));
+        let end = now.after(takes);
+        self.recording.ends(tenant, end);
+        self.busy.push(Reverse((end, worker)));
     }
 
     fn take_notes(&mut self) {

@@ -19,7 +19,7 @@ pub(super) fn as_map<S: Serializer, V: Serialize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Course, JobCounts, SchedulerReport, TenantRow, WaitMs};
+    use super::super::{Course, DelayMs, JobCounts, SchedulerReport, TenantRow, WaitMs};
     use super::*;
 
     #[test]
@@ -34,6 +34,7 @@ mod tests {
             entitled_cost: 2.5,
             share_ratio: None,
             wait_ms: WaitMs { p50: Some(0.5), ..WaitMs::default() },
+            fluid_delay_ms: DelayMs { max: Some(2.5), ..DelayMs::default() },
             refused: 1,
         };
         let fair = SchedulerReport {
@@ -54,7 +55,8 @@ mod tests {
             r#""parked":{"rate":5},"#,
             r#""tenants":[{"tenant":"acme","tier":"scale","weight":2.0,"jobs":3,"#,
             r#""offered_cost":4,"served_cost":2,"entitled_cost":2.5,"share_ratio":null,"#,
-            r#""wait_ms":{"p50":0.5,"p99":null,"p999":null,"max":null}}]}}}"#,
+            r#""wait_ms":{"p50":0.5,"p99":null,"p999":null,"max":null},"#,
+            r#""fluid_delay_ms":{"p50":null,"p99":null,"max":2.5}}]}}}"#,
         );
         assert_eq!(text, expected);
     }

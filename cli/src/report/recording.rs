@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use fairlane::fairness::{Act, Event, ShareMeter, TenantShare};
-use fairlane::{Nanos, Policy, Reason, Tier, Weight};
+use fairlane::{Nanos, Policy, Quota, Reason, Tier, Weight};
 use hdrhistogram::Histogram;
 
+use super::fluid::{Fluid, Late};
 use super::{
-    Course, JobCounts, OTHER, Part, ROWS_MAX, SchedulerReport, Service, TenantRow, WaitMs,
-    histogram, percentiles,
+    Course, DelayMs, JobCounts, OTHER, Part, ROWS_MAX, SchedulerReport, Service, TenantRow, WaitMs,
+    coarse_histogram, histogram, percentiles,
 };
 
 /// Events that are kept one by one, 32 bytes each: half a million jobs at least. A longer run is
@@ -30,6 +31,12 @@ impl TenantInfo {
             tier: tier.name().to_owned(),
             weight: own.unwrap_or_else(|| tier.weight()),
         }
+    }
+
+    /// What limits it under `policy`, which has its tier.
+    pub(crate) fn quota(&self, policy: &Policy) -> Quota {
+        let tier = policy.tier(&self.tier).expect("tenants are of the policy's tiers");
+        policy.quota_for(tier, policy.override_for(&self.name))
     }
 }
 
@@ -70,7 +77,7 @@ struct Sums {
 
 /// Records one run of one scheduler and sums it up.
 ///
-/// Its memory grows with the tenants, not with the jobs.
+/// Its memory grows with the tenants and the jobs that wait, not with those of the whole run.
 pub(crate) struct Recording {
     tenants: Vec<TenantInfo>,
     sums: Vec<Sums>,
@@ -83,6 +90,10 @@ pub(crate) struct Recording {
     meter: ShareMeter,
     jobs: JobCounts,
     course: Course,
+    /// What a fluid server makes of the accepted jobs, where the capacity is known.
+    fluid: Option<Fluid>,
+    /// Delays against it in microseconds, in the places of `waits`.
+    delays: Vec<Histogram<u32>>,
     last_service: Nanos,
 }
 
@@ -103,6 +114,8 @@ impl Recording {
             meter,
             jobs: JobCounts::default(),
             course: Course::default(),
+            fluid: None,
+            delays: Vec::new(),
             last_service: Nanos::ZERO,
             tenants,
         };
@@ -114,11 +127,20 @@ impl Recording {
     /// known.
     pub(crate) fn with_rows(mut self, rows: Vec<usize>) -> Recording {
         self.waits = vec![histogram(); rows.len() + 1];
+        self.delays = vec![coarse_histogram(); rows.len() + 1];
         self.waits_of = vec![rows.len() as u32; self.tenants.len()];
         for (row, tenant) in rows.iter().enumerate() {
             self.waits_of[*tenant] = row as u32;
         }
         self.rows = rows;
+        self
+    }
+
+    /// Compares with a fluid server that does `capacity` cost units per second. The run must tell offers in
+    /// order of time, each job's end with [`Recording::ends`], and expiries as they happen.
+    pub(crate) fn with_fluid(mut self, capacity: f64) -> Recording {
+        let weights = self.tenants.iter().map(|tenant| tenant.weight);
+        self.fluid = Some(Fluid::new(weights, capacity));
         self
     }
 
@@ -143,6 +165,7 @@ impl Recording {
             Ok(()) => {
                 self.jobs.accepted += 1;
                 self.course.queued(at, self.part(place));
+                self.compare(|fluid, late| fluid.accept(at, tenant, cost, late));
                 Some(Act::Accepted)
             }
             Err(reason) => {
@@ -169,6 +192,21 @@ impl Recording {
         self.meter.record(Event { at, tenant: place, cost, act: Act::Served });
     }
 
+    /// Takes note of when the tenant's job that has begun last ends.
+    pub(crate) fn ends(&mut self, tenant: u32, end: Nanos) {
+        self.compare(|fluid, late| fluid.ends(tenant, end, late));
+    }
+
+    /// Tells the fluid server something, if there is one, and counts the delays that come of it.
+    fn compare(&mut self, tell: impl FnOnce(&mut Fluid, &mut Late<'_>)) {
+        let Some(fluid) = &mut self.fluid else { return };
+        let (delays, places) = (&mut self.delays, &self.waits_of);
+        tell(fluid, &mut |tenant, delay| {
+            let delays = &mut delays[places[tenant as usize] as usize];
+            delays.record(delay.0 / 1_000).expect("a histogram that grows takes any delay");
+        });
+    }
+
     /// Counts what happened besides.
     pub(crate) fn note(&mut self, note: &Note) {
         let (at, tenant, cost, act) = match *note {
@@ -177,6 +215,7 @@ impl Recording {
             Note::Expired { at, tenant, cost } => {
                 self.jobs.expired += 1;
                 self.course.left(at, self.part(tenant as usize));
+                self.compare(|fluid, late| fluid.expires(at, tenant, late));
                 (at, tenant, cost, Act::Left)
             }
         };
@@ -192,6 +231,7 @@ impl Recording {
         let accounted = self.jobs.dispatched + self.jobs.expired + returned + queued;
         self.jobs.lost = self.jobs.accepted as i64 - accounted as i64;
 
+        self.compare(Fluid::finish);
         self.draw();
         let fairness = self.meter.report();
         let report = SchedulerReport {
@@ -220,21 +260,25 @@ impl Recording {
     fn tenant_rows(&self, shares: &[TenantShare]) -> Vec<TenantRow> {
         let mut own = self.rows.clone();
         own.sort_by_key(|place| std::cmp::Reverse(self.sums[*place].cost));
-        let waits = |place: usize| percentiles(&self.waits[self.waits_of[place] as usize]);
-        let row = |place: usize| self.row(place, &shares[place], waits(place));
-        let mut rows: Vec<TenantRow> = own.into_iter().map(row).collect();
-        let shared = self.rows.len();
-        let others = (0..self.tenants.len()).filter(|p| self.waits_of[*p] as usize == shared);
-        let others = others.map(|place| {
-            (self.row(place, &shares[place], WaitMs::default()), shares[place].attained)
-        });
-        if let Some(other) = joined(others) {
-            rows.push(TenantRow { wait_ms: percentiles(&self.waits[shared]), ..other });
-        }
+        let row = |place: usize| self.row(place, &shares[place]);
+        let mut rows: Vec<TenantRow> =
+            own.into_iter().map(|place| self.timed(row(place), self.waits_of[place])).collect();
+        let shared = self.rows.len() as u32;
+        let others = (0..self.tenants.len()).filter(|place| self.waits_of[*place] == shared);
+        let others = others.map(|place| (row(place), shares[place].attained));
+        rows.extend(joined(others).map(|other| self.timed(other, shared)));
         rows
     }
 
-    fn row(&self, place: usize, share: &TenantShare, wait_ms: WaitMs) -> TenantRow {
+    /// The row with the times in this place.
+    fn timed(&self, row: TenantRow, place: u32) -> TenantRow {
+        let wait_ms = percentiles(&self.waits[place as usize]);
+        let fluid_delay_ms = DelayMs::of(&self.delays[place as usize]);
+        TenantRow { wait_ms, fluid_delay_ms, ..row }
+    }
+
+    /// A tenant's row without its times.
+    fn row(&self, place: usize, share: &TenantShare) -> TenantRow {
         let (tenant, sums) = (&self.tenants[place], self.sums[place]);
         TenantRow {
             tenant: tenant.name.clone(),
@@ -245,7 +289,8 @@ impl Recording {
             served_cost: sums.served_cost,
             entitled_cost: share.entitled,
             share_ratio: share.share_ratio,
-            wait_ms,
+            wait_ms: WaitMs::default(),
+            fluid_delay_ms: DelayMs::default(),
             refused: sums.refused,
         }
     }

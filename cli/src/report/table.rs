@@ -1,6 +1,6 @@
 //! The report as a table for people, with a reading of it in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 use super::{OTHER, Report, SchedulerReport, TenantRow, percentiles};
@@ -106,7 +106,7 @@ fn tiers(report: &Report) -> Vec<&str> {
     let mut tiers: Vec<(f64, &str)> =
         rows.filter(|row| row.tenant != OTHER).map(|row| (row.weight, row.tier.as_str())).collect();
     tiers.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     tiers.into_iter().map(|(_, tier)| tier).filter(|tier| seen.insert(*tier)).collect()
 }
 
@@ -162,6 +162,7 @@ fn write_reading(out: &mut String, report: &Report) -> fmt::Result {
         return Ok(());
     };
     write_shares(out, fair, fifo)?;
+    write_delays(out, fair, fifo)?;
     write_waits(out, fair, fifo)?;
     write_hot(out, fair, fifo)?;
     write_price(out, fair, fifo)
@@ -181,6 +182,22 @@ fn write_shares(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport
          fair is {verdict} for it.",
         with * 100.0,
         without * 100.0
+    )
+}
+
+/// What those are judged by who did too little work for a share.
+fn write_delays(out: &mut String, fair: &SchedulerReport, fifo: &SchedulerReport) -> fmt::Result {
+    let unjudged = fair.tenants.iter().filter(|row| row.share_ratio.is_none());
+    let unjudged: BTreeSet<&str> = unjudged.map(|row| row.tenant.as_str()).collect();
+    let p99 = |scheduler: &SchedulerReport| {
+        let rows = scheduler.tenants.iter().filter(|row| unjudged.contains(row.tenant.as_str()));
+        rows.filter_map(|row| row.fluid_delay_ms.p99).reduce(f64::max)
+    };
+    let (Some(with), Some(without)) = (p99(fair), p99(fifo)) else { return Ok(()) };
+    writeln!(
+        out,
+        "Of each tenant with too little work for a share, 99 of 100 served jobs ended at most {with:.1} ms \
+         later than a fluid server would end them under fair and {without:.1} ms under fifo."
     )
 }
 
@@ -271,7 +288,7 @@ fn in_brackets(counts: &BTreeMap<&str, u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Course, JobCounts, WaitMs};
+    use super::super::{Course, DelayMs, JobCounts, WaitMs};
     use super::*;
 
     fn row(tenant: &str, tier: &str, share: Option<f64>, p99: f64) -> TenantRow {
@@ -285,6 +302,7 @@ mod tests {
             entitled_cost: 60.0,
             share_ratio: share,
             wait_ms: WaitMs { p99: Some(p99), ..WaitMs::default() },
+            fluid_delay_ms: DelayMs { p99: Some(p99 / 10.0), ..DelayMs::default() },
             refused: 7,
         }
     }
@@ -354,6 +372,7 @@ mod tests {
         fair.tenants.iter_mut().for_each(|row| row.share_ratio = None);
         let text = render(&report(fair, scheduler(0.1, 900.0)));
         assert!(text.contains("too little work to judge"), "{text}");
+        assert!(text.contains("ended at most 999.9 ms later than a fluid server"), "{text}");
         assert!(
             text.lines().any(|line| line.starts_with("Jain") && line.contains(" - ")),
             "{text}"

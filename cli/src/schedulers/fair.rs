@@ -34,8 +34,8 @@ impl Fair {
         let lead = tape.epoch().saturating_duration_since(Instant::now());
         let ahead = clock.now().after(Nanos::from_duration(lead));
         let times = clock.clone();
-        let is_capped: Vec<bool> =
-            tenants.iter().map(|tenant| is_capped(&policy, tenant)).collect();
+        let is_capped = |tenant: &TenantInfo| tenant.quota(&policy).concurrency.is_some();
+        let is_capped: Vec<bool> = tenants.iter().map(is_capped).collect();
         let engine = Engine::builder()
             .policy(policy)
             .workers(workers as usize)
@@ -54,26 +54,18 @@ impl Fair {
         Ok(Fair { door: Door::new(engine, tenants, watch), tape, ahead })
     }
 
-    /// Waits until all is served but what waits for a change of policy.
+    /// Waits until all is served but what nothing lets go any more.
     fn serve_all(&self) {
         loop {
             let snapshot = self.door.engine.snapshot();
-            let is_stuck = |row: &&fairlane::TenantRow| {
-                matches!(row.waits_for, Some(Reason::Paused | Reason::TooWide))
-            };
-            let rows = snapshot.tenant_rows.iter().filter(is_stuck);
-            let stuck: u64 = rows.map(|row| u64::from(row.depth)).sum();
-            if snapshot.depth == stuck && snapshot.running == 0 {
+            // Lanes are looked at after the counts: what has been granted in between is missing there,
+            // so nothing that still holds room in a budget goes unnoticed.
+            if snapshot.running == 0 && snapshot.depth == self.door.stuck() {
                 return;
             }
             thread::sleep(LOOK_EVERY);
         }
     }
-}
-
-fn is_capped(policy: &Policy, tenant: &TenantInfo) -> bool {
-    let tier = policy.tier(&tenant.tier).expect("tenants are of the policy's tiers");
-    policy.quota_for(tier, policy.override_for(&tenant.name)).concurrency.is_some()
 }
 
 impl Scheduler for Fair {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fairlane::{Expired, Nanos, Observer, Parking, Reason, Tenant};
+use fairlane::{BudgetId, Expired, Nanos, Observer, Parking, Reason, Tenant};
 
 use super::Request;
 use crate::report::Note;
@@ -46,22 +46,29 @@ impl Watch {
     }
 }
 
-/// Whether this is a limit of the tenant's own. What others use up together with it, they take from it.
+/// Whether this may be a limit of the tenant's own: what others use up together with it, they take from
+/// it. Whose a budget is, the [`Scribe`] knows.
 fn is_own(reason: Reason) -> bool {
     use Reason::{Budget, Concurrency, Paused, Rate, TooWide};
     matches!(reason, Rate | Concurrency | Budget | Paused | TooWide)
 }
 
 /// Makes notes of what a watch was told.
-#[derive(Default)]
 pub(crate) struct Scribe {
     /// Places of the run's tenants.
     places: BTreeMap<Tenant, u32>,
+    /// Budgets that several of them draw on.
+    shared: BTreeSet<BudgetId>,
     /// Tenants whose lanes wait for the end of one of their own jobs.
     wait_for_an_end: BTreeSet<u32>,
 }
 
 impl Scribe {
+    /// A scribe that takes the `shared` budgets for nobody's own.
+    pub(crate) fn new(shared: BTreeSet<BudgetId>) -> Scribe {
+        Scribe { places: BTreeMap::new(), shared, wait_for_an_end: BTreeSet::new() }
+    }
+
     pub(crate) fn register(&mut self, tenant: Tenant, place: u32) {
         self.places.insert(tenant, place);
     }
@@ -86,6 +93,9 @@ impl Scribe {
     }
 
     fn parked(&mut self, parking: &Parking, ahead: Nanos, notes: &mut Vec<Note>) {
+        if parking.budget.is_some_and(|budget| self.shared.contains(&budget)) {
+            return;
+        }
         let Some(tenant) = self.places.get(&parking.tenant).copied() else { return };
         notes.push(Note::Throttled { at: parking.at.since(ahead), tenant });
         match parking.eligible_at {

@@ -104,11 +104,61 @@ fn flags_out_of_range_are_refused_with_their_range() {
         ("--workers", "99999999999999999999"),
         ("--format", "xml"),
         ("--scheduler", "lifo"),
+        ("--format", "-1"),
+        ("--scheduler", "-3"),
+        ("--scheduler", ""),
     ];
     let log = small_log();
     for (flag, value) in cases {
         let output = replay(&[log.to_str().unwrap(), flag, value]);
         assert_refused(&output, &[flag, &format!("`{value}`")]);
+    }
+}
+
+#[test]
+fn names_that_begin_with_a_hyphen_are_names_that_are_not_there() {
+    let log = small_log();
+    for flag in ["--tenant", "--time", "--cost", "--tier"] {
+        for value in ["-5", "-1.5", "--json", ""] {
+            let output = replay(&[log.to_str().unwrap(), flag, value]);
+            assert_refused(&output, &[&format!("`{value}`")]);
+        }
+    }
+}
+
+#[test]
+fn files_that_look_like_flags_are_named() {
+    let log = small_log();
+    let log = log.to_str().unwrap();
+    assert_refused(&replay(&[log, "--policy", "-3"]), &["-3: cannot be read"]);
+    for name in ["-1", "-", "--json"] {
+        assert_refused(&replay(&[log, "--html", name]), &[&format!("{name:?}"), "a flag?"]);
+    }
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_gets_one_line() {
+    let log = small_log();
+    let log = log.to_str().unwrap();
+    let cases: [(&[&str], &str); 9] = [
+        (&[], "<TRACE>"),
+        (&[""], "<TRACE>"),
+        (&["-5"], "'-5'"),
+        (&[log, "-5"], "'-5'"),
+        (&[log, log], log),
+        (&[log, "--frobnicate"], "'--frobnicate'"),
+        (&[log, "--cost"], "--cost"),
+        (&[log, "--policy", ""], "--policy"),
+        (&[log, "two\nlines\n\nand\u{1b}[31m"], "two"),
+    ];
+    for (args, word) in cases {
+        let output = replay(args);
+        let stderr = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.starts_with("fairlane: ") && stderr.contains(word), "{word}: {stderr}");
+        assert!(!stderr.contains('\u{1b}') && stderr.ends_with("; see --help\n"), "{stderr}");
+        assert!(output.stdout.is_empty());
     }
 }
 

@@ -124,6 +124,91 @@ fn what_is_paused_is_handed_back_at_the_end() {
 }
 
 #[test]
+fn what_a_budget_has_no_room_for_is_handed_back_at_the_end() {
+    let policy = "[tenants.held]\nbudgets = 'org'\n[budgets.org]\nhard = 'cost 200'\n";
+    for live in [&[][..], &["--live", "--capacity", "100000"]] {
+        let report = run(&pairs(50), policy, live);
+        assert_eq!(count(&report["jobs"]["dispatched"]), 50 + 20);
+        assert_eq!(count(&report["jobs"]["returned"]), 30);
+        assert!(count(&report["schedulers"]["fair"]["parked"]["budget"]) >= 1);
+        assert_eq!(tenant(&report, "fair", "held")["served_cost"], 200);
+        assert_eq!(tenant(&report, "fifo", "held")["served_cost"], 500, "the FIFO has no budgets");
+    }
+}
+
+#[test]
+fn a_budget_that_begins_anew_is_waited_for() {
+    // 5 jobs at the start, and 5 more after each second.
+    let policy = "[tenants.held]\nbudgets = 'org'\n\
+                  [budgets.org]\nhard = 'cost 50'\nreset = '1s'\n";
+    for live in [&[][..], &["--live", "--capacity", "100000"]] {
+        let report = run(&pairs(20), policy, live);
+        assert_eq!(count(&report["jobs"]["dispatched"]), 40);
+        let longest = tenant(&report, "fair", "held")["wait_ms"]["max"].as_f64().unwrap();
+        assert!((2_900.0..4_500.0).contains(&longest), "{longest}");
+    }
+}
+
+#[test]
+fn real_threads_end_with_the_jobs_that_virtual_time_ends_with() {
+    let policies = [
+        ("too wide for its rate", "[tenants.held]\nrate = '5 cost per 1s'\n"),
+        (
+            "too wide for its budget",
+            "[tenants.held]\nbudgets = 'org'\n[budgets.org]\nhard = 'cost 5'\n",
+        ),
+        ("paused until they expire", "[tenants.held]\nconcurrency = 0\nmax_wait = '300ms'\n"),
+        (
+            "without room until they expire",
+            "[tenants.held]\nbudgets = 'org'\nmax_wait = '300ms'\n\
+             [budgets.org]\nhard = 'cost 50'\n",
+        ),
+        ("one at a time, which ends", "[tenants.held]\nconcurrency = 1\n"),
+        ("one at a time of all", "[engine]\nconcurrency = 1\n"),
+    ];
+    for (name, policy) in policies {
+        let fates = |args: &[&str]| run(&pairs(20), policy, args)["jobs"].clone();
+        assert_eq!(fates(&["--live", "--capacity", "100000"]), fates(&[]), "{name}");
+    }
+}
+
+/// A hog whose jobs come first, a light tenant that comes when the hog has used up its budget, and one
+/// without a budget that is served all the time. Gives the light one's share.
+fn share_behind_a_budget(policy: &str) -> Option<f64> {
+    let hog = (0..400).map(|i| ("hog", f64::from(i), 10));
+    let light = (400..800).map(|i| ("light", f64::from(i), 10));
+    let other = (0..800).flat_map(|i| [("other", f64::from(i), 10); 2]);
+    let mut jobs: Vec<_> = hog.chain(light).chain(other).collect();
+    jobs.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let report = run(&csv(jobs), policy, &["--load", "2"]);
+    assert!(count(&tenant(&report, "fair", "light")["served_cost"]) <= 10);
+    assert_eq!(tenant(&report, "fair", "other")["served_cost"], 16_000);
+    assert!(count(&report["schedulers"]["fair"]["parked"]["budget"]) >= 1);
+    let share = tenant(&report, "fair", "light")["share_ratio"].as_f64();
+    let jain = report["schedulers"]["fair"]["jain"].as_f64().unwrap();
+    assert_eq!(share.is_some(), jain < 0.8, "{share:?} {jain}");
+    share
+}
+
+#[test]
+fn what_others_spent_of_a_shared_budget_is_no_quota_of_its_own() {
+    let shared = "[tenants.hog]\nbudgets = 'org'\n[tenants.light]\nbudgets = 'org'\n\
+                  [budgets.org]\nhard = 'cost 500'\n";
+    assert_eq!(share_behind_a_budget(shared), Some(0.0));
+    // The same tenant with budgets of its own is throttled by them, also beside one that is shared and not
+    // used up, and with a budget that only tenants of other runs name.
+    for own in ["budgets = 'mine'", "budgets = 'org, mine'", "budgets = 'elsewhere, mine'"] {
+        let policy = format!(
+            "[tenants.hog]\nbudgets = 'org'\n[tenants.light]\n{own}\n\
+             [tenants.absent]\nbudgets = 'elsewhere, mine'\n\
+             [budgets.org]\nhard = 'cost 5000'\n[budgets.mine]\nhard = 'cost 10'\n\
+             [budgets.elsewhere]\nhard = 'cost 100'\n"
+        );
+        assert_eq!(share_behind_a_budget(&policy), None, "{own}");
+    }
+}
+
+#[test]
 fn a_throttled_tenant_is_not_starved() {
     let policy = "[tenants.held]\nrate = '50 jobs per 1s smooth burst 5'\n";
     let report = run(&pairs(1_000), policy, &["--load", "1.5"]);

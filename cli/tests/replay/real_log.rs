@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::command::{count, replay, report};
+use crate::command::{count, replay, report, stderr};
 
 fn log() -> Option<PathBuf> {
     let named = std::env::var_os("FAIRLANE_ACCESS_LOG").map(PathBuf::from);
@@ -20,7 +20,9 @@ fn a_real_log_is_replayed_whole_and_its_small_clients_wait_less() {
         println!("skipped: no real log; name one in FAIRLANE_ACCESS_LOG");
         return;
     };
-    let report = report(&replay(&[log.to_str().unwrap(), "--cost", "bytes", "--json"]));
+    let output = replay(&[log.to_str().unwrap(), "--cost", "bytes", "--json"]);
+    assert_eq!(stderr(&output), "", "no line is more than 60 s out of order, and none malformed");
+    let report = report(&output);
     let jobs = &report["jobs"];
     assert_eq!((&jobs["read"], &jobs["malformed"]), (&10_000.into(), &0.into()));
     assert_eq!(count(&jobs["dispatched"]), 10_000, "no bound is reached");
@@ -31,6 +33,8 @@ fn a_real_log_is_replayed_whole_and_its_small_clients_wait_less() {
     };
     let median = |scheduler: &str| others(scheduler)["wait_ms"]["p50"].as_f64().unwrap();
     assert!(median("fair") * 3.0 < median("fifo"), "{} {}", median("fair"), median("fifo"));
+    let delay = |scheduler: &str| others(scheduler)["fluid_delay_ms"]["p99"].as_f64().unwrap();
+    assert!(delay("fair") * 5.0 < delay("fifo"), "{} {}", delay("fair"), delay("fifo"));
     let jain = |scheduler: &str| report["schedulers"][scheduler]["jain"].as_f64().unwrap();
     assert!(jain("fair") > 0.95 && jain("fair") > jain("fifo"), "{}", jain("fair"));
 }

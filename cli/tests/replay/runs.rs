@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::command::{
-    assert_conserved, count, csv, file, replay, replay_text, report, small_log, stdout, tenant,
+    assert_conserved, count, csv, file, replay, replay_text, report, small_log, stderr, stdout,
+    tenant,
 };
 
 fn small(args: &[&str]) -> Vec<String> {
@@ -43,7 +44,7 @@ fn the_schema_is_that_of_the_demo() {
     assert_eq!(keys(&report["schedulers"]), ["fair", "fifo"]);
     let fair = &report["schedulers"]["fair"];
     assert_eq!(keys(fair).join(" "), "jain min_share_ratio parked tenants throughput_per_s");
-    let row = "entitled_cost jobs offered_cost served_cost share_ratio tenant tier wait_ms weight";
+    let row = "entitled_cost fluid_delay_ms jobs offered_cost served_cost share_ratio tenant tier wait_ms weight";
     assert_eq!(keys(&fair["tenants"][0]).join(" "), row);
 }
 
@@ -69,6 +70,37 @@ fn light_tenants_are_better_off_than_behind_a_fifo() {
         tenant(&report, "fair", "203.0.113.66")["served_cost"],
         tenant(&report, "fifo", "203.0.113.66")["served_cost"]
     );
+}
+
+fn delay(row: &Value, quantile: &str) -> f64 {
+    row["fluid_delay_ms"][quantile].as_f64().expect("it was served")
+}
+
+#[test]
+fn tenants_too_light_for_a_share_are_judged_by_their_delay_against_a_fluid_server() {
+    let report = report(&run_small(&["--json"]));
+    let worst = |scheduler: &str| {
+        let rows = report["schedulers"][scheduler]["tenants"].as_array().unwrap();
+        let unjudged = rows.iter().filter(|row| row["share_ratio"].is_null());
+        let delays: Vec<f64> = unjudged.map(|row| delay(row, "max")).collect();
+        assert!(delays.len() > 10, "most clients of the log are light");
+        delays.into_iter().fold(0.0, f64::max)
+    };
+    let (fair, fifo) = (worst("fair"), worst("fifo"));
+    // A round of the rotation and a job that has begun, against all that has arrived before.
+    assert!(fair * 10.0 < fifo, "{fair} {fifo}");
+}
+
+#[test]
+fn one_tenant_on_one_worker_is_as_soon_done_as_in_a_fluid_server() {
+    let jobs = csv((0..500).map(|i| ("a", f64::from(i), 1 + i as u32 * 7 % 40)));
+    let delays = |workers: &str| {
+        let report = report(&replay_text(&jobs, &["--workers", workers]));
+        ["fair", "fifo"].map(|scheduler| delay(tenant(&report, scheduler, "a"), "max"))
+    };
+    assert_eq!(delays("1"), [0.0; 2]);
+    // A worker of four does a job of 40 in 16 ms, and all of them together in 4 ms.
+    assert!(delays("4").iter().all(|delay| (1.0..=12.1).contains(delay)), "{:?}", delays("4"));
 }
 
 #[test]
@@ -125,8 +157,18 @@ fn lines_out_of_order_by_a_minute_at_most_change_nothing() {
 fn later_lines_are_moved_up_and_counted() {
     let text = csv([("a", 0.0, 1), ("a", 1_000.0, 1), ("b", 900.0, 1), ("b", 950.0, 1)]);
     let log = file(text);
-    let table = stdout(&replay(&[log.path().to_str().unwrap()]));
-    assert!(table.contains("1 lines were more than 60 s out of order"), "{table}");
+    let path = log.path().to_str().unwrap();
+    let table = replay(&[path]);
+    let told = "1 line was more than 60 s out of order: its time was moved up.\n";
+    assert!(stdout(&table).contains(told), "{}", stdout(&table));
+    assert_eq!(stderr(&table), "", "once is enough");
+    let json = replay(&[path, "--json"]);
+    report(&json);
+    assert_eq!(stderr(&json), format!("fairlane replay: {told}"));
+    let more = format!("{}b,901,1\n", csv([("a", 0.0, 1), ("a", 1_000.0, 1), ("b", 900.0, 1)]));
+    let told =
+        "fairlane replay: 2 lines were more than 60 s out of order: their time was moved up.\n";
+    assert_eq!(stderr(&replay_text(more, &[])), told);
 }
 
 #[test]
@@ -206,6 +248,23 @@ fn real_threads_serve_the_same_jobs() {
         let rate = report["schedulers"][scheduler]["throughput_per_s"].as_f64().unwrap();
         assert!(rate <= 520.0, "{rate}");
     }
+}
+
+#[test]
+fn the_readme_shows_what_the_command_prints() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let (_, from) = readme.split_once("`cargo run --release -p fairlane-cli -- replay ").unwrap();
+    let (args, from) = from.split_once('`').unwrap();
+    let (_, from) = from.split_once("```text\n").unwrap();
+    let (block, _) = from.split_once("```\n").unwrap();
+    let args = args.split_whitespace();
+    let args = args.map(|arg| arg.replace("examples/", &format!("{root}/examples/")));
+    let args: Vec<String> = args.collect();
+    let printed = stdout(&replay(&args.iter().map(String::as_str).collect::<Vec<_>>()));
+    // What the figures say in words comes after an empty line, and is not in the README.
+    let shown = format!("{block}\n");
+    assert!(printed.starts_with(&shown), "README:\n{shown}\nprinted:\n{printed}");
 }
 
 #[test]

@@ -19,9 +19,14 @@ impl PageFile {
     /// Opens the file, or makes it.
     ///
     /// # Errors
-    /// One line that says why it cannot be written, or that it is one of `sources`, which the run
-    /// reads.
+    /// One line that says why it cannot be written, that it looks like a flag, or that it is one of
+    /// `sources`, which the run reads.
     pub(crate) fn create(path: &Path, sources: &[&Path]) -> Result<PageFile, String> {
+        if path.as_os_str().as_encoded_bytes().starts_with(b"-") {
+            return Err(format!(
+                "cannot write {path:?}: a flag? A file of that name is ./ and the name"
+            ));
+        }
         if sources.iter().any(|source| is_same(source, path)) {
             return Err(format!("cannot write {path:?}: it is what the run reads"));
         }

@@ -3,6 +3,8 @@
 //! policy lets neither happen; the same report gives the same bytes.
 
 mod axis;
+#[cfg(test)]
+mod colours;
 mod file;
 mod lines;
 mod plot;
