@@ -84,7 +84,7 @@ fn an_unfinished_producer_is_looked_after_once_a_millisecond() {
         // Behind a job, so that the lane stands in the rotation.
         fill_while_held(&engine, holder, 1, || {
             assert!(engine.submit(tenant, None).is_ok());
-            stopped = Some(testing::reserve(&engine, tenant, None).ok().expect("there is room"));
+            stopped = Some(testing::reserve(&engine, tenant, None).expect("there is room"));
         });
         await_runs(&runs, 2);
         let used = used_by(&threads);
