@@ -1,8 +1,4 @@
-//! The rows that need real threads and time (scenarios.md: slow_handlers, mixed_handlers,
-//! light_under_flood, per_core), the audit of decision 1's bound, how late expiries are told, who gets the
-//! places of a full queue, what threads use while they rest, where they run, and what snapshots say of delays.
-//! The machine's other load disturbs those that measure time, so each has a bounded number of tries and prints
-//! what it measured.
+#![doc = include_str!("threads/README.md")]
 
 #[path = "threads/audit.rs"]
 mod audit;
