@@ -10,12 +10,12 @@ record=ci/instructions.txt
 most_change=2
 
 if ! command -v valgrind >/dev/null; then
-    echo "skipped: counting instructions needs valgrind"
+    echo "SKIPPED: counting instructions needs valgrind"
     exit 0
 fi
 compiler=$(rustc --version)
 if [[ ${1:-} != --record ]] && ! grep -qxF "# $compiler" "$record"; then
-    echo "skipped: the figures on record are of another compiler: $(head -1 "$record")"
+    echo "SKIPPED: the figures on record are of another compiler: $(head -1 "$record")"
     exit 0
 fi
 

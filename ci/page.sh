@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 if [[ -z $browser ]]; then
-    echo "pages: skipped, there is no Chromium"
+    echo "SKIPPED: there is no Chromium"
     exit 0
 fi
 flags=(--headless --disable-gpu --hide-scrollbars --no-first-run)

@@ -36,11 +36,11 @@ mod workers;
 mod world;
 
 use mix::Mix;
-use seeds::{STEPS, describe, run, run_many, setting};
+use seeds::{Ran, STEPS, describe, run, run_many, setting};
 use trace::Trace;
 
 /// What some seed must bring about, or the simulator does not test it.
-const FEATURES: [&str; 34] = [
+const FEATURES: [&str; 41] = [
     "granted",
     "batches",
     "stalls",
@@ -74,7 +74,14 @@ const FEATURES: [&str; 34] = [
     "engine_concurrency",
     "paused",
     "deadline",
-    "thousands of tenants",
+    "looks behind",
+    "looks behind under rates",
+    "one worker",
+    "eight workers",
+    "one producer",
+    "64 producers",
+    "one tenant",
+    "10,000 tenants",
 ];
 
 #[test]
@@ -83,9 +90,11 @@ fn no_seed_breaks_the_engine() {
     let seeds = setting("FAIRLANE_SIM_SEEDS").unwrap_or(300);
     assert!(seeds > 0 && steps > 0, "seeds and steps: at least 1");
     let first = setting("FAIRLANE_SIM_FIRST").unwrap_or(0);
-    let (tally, worst, failures) = run_many(first, seeds, steps);
+    let (all, failures) = run_many(first, seeds, steps);
     assert!(failures.is_empty(), "{}", describe(&failures, steps));
-    println!("{seeds} seeds of {steps} steps, widest drift {worst:.3} of its bound: {tally:?}");
+    let Ran { steps: taken, tally, worst, .. } = all;
+    println!("{seeds} seeds, {taken} steps, widest drift {worst:.3} of its bound: {tally:?}");
+    assert_eq!(taken, seeds * steps, "each seed takes all its steps");
     if seeds >= 300 && steps >= STEPS {
         let absent: Vec<_> = FEATURES.into_iter().filter(|what| tally.get(what) == 0).collect();
         assert!(absent.is_empty(), "no seed brought about {absent:?}");

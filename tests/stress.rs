@@ -2,7 +2,7 @@
 //! is lost, nothing runs twice, lanes stay in order, and the sums agree (decisions 3, 11, 16;
 //! verification.md, "real threads").
 //!
-//! `FAIRLANE_STRESS_JOBS` sets the number of jobs of the large run.
+//! `FAIRLANE_STRESS_JOBS` sets the number of jobs of the two large runs.
 
 #[path = "stress/limits.rs"]
 mod limits;
@@ -49,8 +49,8 @@ fn one_worker_runs_each_producers_jobs_of_a_tenant_in_order() {
 }
 
 #[test]
-fn pulled_grants_of_a_tenant_come_in_each_producers_order() {
-    let stress = Stress::new(200_000, 1);
+fn every_workers_grants_of_a_tenant_come_in_each_producers_order() {
+    let stress = Stress::new(jobs(), 3);
     stress.run_pulled();
     stress.register.assert_in_order();
 }

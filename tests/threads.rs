@@ -1,7 +1,4 @@
-//! The rows that need real threads and time (scenarios.md: slow_handlers, mixed_handlers,
-//! light_under_flood, per_core), the audit of decision 1's bound, how late expiries are told, and who gets the
-//! places of a full queue. The machine's other load disturbs them, so each has a bounded number of tries and
-//! prints what it measured.
+#![doc = include_str!("threads/README.md")]
 
 #[path = "threads/audit.rs"]
 mod audit;
@@ -17,9 +14,20 @@ mod handlers;
 mod idleness;
 #[path = "../benches/support/expiry.rs"]
 mod lateness;
+#[cfg(target_os = "linux")]
+#[path = "threads/places.rs"]
+mod places;
+#[cfg(target_os = "linux")]
+#[path = "threads/proc.rs"]
+mod proc;
+#[cfg(target_os = "linux")]
+#[path = "threads/rest.rs"]
+mod rest;
 #[path = "support/rng.rs"]
 mod rng;
 #[path = "threads/shares.rs"]
 mod shares;
+#[path = "threads/statistics.rs"]
+mod statistics;
 #[path = "threads/tries.rs"]
 mod tries;

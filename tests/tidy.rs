@@ -48,8 +48,12 @@ fn engine_files() -> Vec<Source> {
     rust_files(root(), "src").expect("src is readable")
 }
 
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 fn architecture() -> String {
-    fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is readable")
+    page("ARCHITECTURE.md")
 }
 
 fn each(files: &[Source], rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
@@ -85,6 +89,11 @@ fn threads_and_clocks_come_through_the_same_door() {
 #[test]
 fn unsafe_stays_in_its_rooms() {
     assert_tidy(&memory::unsafe_rooms(&engine_files()));
+}
+
+#[test]
+fn the_inventory_of_unsafe_is_complete() {
+    assert_tidy(&memory::unlisted_unsafe(&page("SECURITY.md"), &engine_files()));
 }
 
 #[test]

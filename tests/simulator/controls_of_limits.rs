@@ -47,6 +47,19 @@ fn a_rate_that_leaks_is_rejected() {
 }
 
 #[test]
+fn a_rate_that_begins_anew_when_the_clock_goes_back_is_rejected() {
+    let ran = |seed, fault| run_usher(&Mix::of_clocks(seed, STEPS), STEPS, fault);
+    for seed in 0..SEEDS {
+        if let Err(failed) = ran(seed, Fault::None) {
+            panic!("without a fault: seed {seed}, step {}: {}", failed.step, failed.breach);
+        }
+    }
+    let breaches = (0..SEEDS).filter_map(|seed| ran(seed, Fault::ForgetsPast).err());
+    let kinds: Vec<Kind> = breaches.map(|failed| failed.breach.kind).collect();
+    assert!(kinds.len() >= 4 && kinds.iter().all(|kind| *kind == Kind::Quota), "{kinds:?}");
+}
+
+#[test]
 fn limits_that_a_swap_does_not_change_are_rejected() {
     rejected(Fault::KeepsLimits, &[Kind::Quota, Kind::Work, Kind::Books, Kind::Reason], 2);
 }

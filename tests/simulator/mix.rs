@@ -7,6 +7,9 @@ use crate::quota::{Habits, Quota};
 use crate::terms::{Terms, Tier};
 use std::collections::BTreeMap;
 
+const PRODUCERS_MAX: u64 = 64;
+const TENANTS_MAX: u64 = 10_000;
+
 /// Which tenants get the jobs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Crowd {
@@ -77,6 +80,8 @@ pub(crate) struct Faults {
     pub(crate) still: u32,
     /// A worker reads the clock late, by up to this many steps.
     pub(crate) skew_steps: u64,
+    /// A look at any earlier moment, also one before the same worker's last.
+    pub(crate) regress: u32,
     /// The policy is swapped; `storm` times in a row.
     pub(crate) swap: u32,
     pub(crate) storm: u64,
@@ -88,8 +93,22 @@ pub(crate) struct Faults {
 
 impl Mix {
     pub(crate) fn draw(seed: u64, steps: u64) -> Mix {
-        let mix = Mix::draw_plain(seed, steps);
+        let mix = Mix::draw_plain(seed, steps).stretched(&mut Chance::new(seed.rotate_left(7)));
         if seed % 2 == 1 { mix.limited(&mut Chance::new(!seed)) } else { mix }
+    }
+
+    /// The same at the end of a range, now and then: chance alone comes near it too seldom. And with clocks that go
+    /// back, in half of the seeds.
+    fn stretched(mut self, chance: &mut Chance) -> Mix {
+        if chance.per_mille(50) {
+            self.producers = PRODUCERS_MAX as usize;
+        }
+        if chance.per_mille(40) {
+            self.tenants = TENANTS_MAX as usize;
+            self.terms = draw_terms(chance, self.tenants);
+        }
+        self.faults.regress = sometimes(chance, 1..=100);
+        self
     }
 
     /// Without limits.
@@ -99,14 +118,14 @@ impl Mix {
         let tenants = match chance.below(10) {
             0..6 => chance.scaled(1..=32),
             6..9 => chance.scaled(32..=1_000),
-            _ => chance.scaled(1_000..=10_000),
+            _ => chance.scaled(1_000..=TENANTS_MAX),
         } as usize;
         let handler_ns = chance.pick(&[0, 200, 3_000, 50_000, 1_000_000, 20_000_000]);
         let near_wrap = chance.per_mille(300);
         Mix {
             seed,
             workers: chance.within(1..=8) as usize,
-            producers: chance.scaled(1..=64) as usize,
+            producers: chance.scaled(1..=PRODUCERS_MAX) as usize,
             tenants,
             terms: draw_terms(chance, tenants),
             crowd: chance.pick(&[Crowd::Uniform, Crowd::Skewed, Crowd::Hot, Crowd::Waves]),
@@ -152,13 +171,18 @@ impl Mix {
             delays: sometimes(chance, 10..=1_000),
             deadlines: sometimes(chance, 10..=1_000),
         };
-        // The meter's moments are the workers': their clocks agree where there are rates.
-        self.faults.skew_steps *= u64::from(!habits.rates);
         if on(chance) {
             self.terms.jitter_ns = chance.scaled(1..=1_000_000);
         }
         self.terms = draw_limits(&self.terms, &habits, chance);
         self.habits = Some(habits);
+        self
+    }
+
+    /// The same for what is left of the steps when the engine was drained early: it goes on to the end, another way.
+    pub(crate) fn after_drain(mut self) -> Mix {
+        self.seed = !self.seed;
+        self.drain_at = None;
         self
     }
 
@@ -186,6 +210,7 @@ impl Mix {
         (mix.terms.tenants_max, mix.terms.queue_max) = (64, 100_000);
         mix.terms.own.clear();
         (mix.terms.jitter_ns, mix.faults.skew_steps, mix.faults.stuck) = (0, 0, 0);
+        mix.faults.regress = 0;
         (mix.step_ns, mix.handler_ns) = (20_000, 100_000);
         let all = Habits {
             rates: true,
@@ -207,6 +232,17 @@ impl Mix {
         mix.faults.loose = mix.faults.loose.max(20);
         mix.faults.panic = mix.faults.panic.max(20);
         mix.faults.swap = mix.faults.swap.min(1);
+        mix
+    }
+
+    /// The same with workers that do not agree on the time.
+    pub(crate) fn of_clocks(seed: u64, steps: u64) -> Mix {
+        let mut mix = Mix::of_limits(seed, steps);
+        (mix.faults.skew_steps, mix.faults.regress) = (20, 5);
+        // What a bound on grants lets go does not tell what a rate does.
+        mix.terms.capacity = None;
+        let tiers = mix.terms.tiers.iter_mut();
+        tiers.for_each(|tier| (tier.quota.cap, tier.quota.tier_cap) = (None, None));
         mix
     }
 
@@ -295,6 +331,11 @@ pub(crate) fn draw_limits(terms: &Terms, habits: &Habits, chance: &mut Chance) -
 }
 
 impl Faults {
+    /// Whether all workers see the same moment at one time.
+    pub(crate) fn clocks_agree(&self) -> bool {
+        self.skew_steps == 0 && self.regress == 0
+    }
+
     fn draw(chance: &mut Chance) -> Faults {
         Faults {
             stall: sometimes(chance, 1..=300),
@@ -310,6 +351,7 @@ impl Faults {
             back: sometimes(chance, 1..=20),
             still: sometimes(chance, 1..=5),
             skew_steps: chance.pick(&[0, 0, 1, 20]),
+            regress: 0,
             swap: sometimes(chance, 1..=30),
             storm: chance.scaled(1..=20),
             refused_policy: sometimes(chance, 1..=10),

@@ -139,6 +139,46 @@ impl Habits {
     }
 }
 
+/// When something happened, as the engine takes it: at one moment of these. Workers read the clock at different
+/// times, and what one of them has seen another need not have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// What the worker read that looked.
+    pub(crate) from: u64,
+    /// The latest that any worker has read.
+    pub(crate) to: u64,
+}
+
+impl Moment {
+    pub(crate) fn at(now: u64) -> Moment {
+        Moment { from: now, to: now }
+    }
+}
+
+/// How full a smooth rate is at a moment, in units times `per`.
+#[derive(Clone, Copy, Default, Debug)]
+struct Level {
+    units: u128,
+    at: u64,
+}
+
+impl Level {
+    fn after(&self, rate: &Rate, now: u64) -> u128 {
+        let drained = u128::from(now.saturating_sub(self.at)) * u128::from(rate.most);
+        self.units.saturating_sub(drained)
+    }
+
+    fn fill(&mut self, rate: &Rate, amount: u64, now: u64) {
+        let units = self.after(rate, now) + u128::from(amount) * u128::from(rate.per);
+        *self = Level { units, at: self.at.max(now) };
+    }
+
+    fn admits(&self, rate: &Rate, amount: u64, burst: u64, now: u64) -> bool {
+        let per = u128::from(rate.per);
+        self.after(rate, now) + u128::from(amount) * per <= u128::from(burst) * per
+    }
+}
+
 /// What one tenant has been granted of its rate.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Used {
@@ -146,11 +186,13 @@ pub(crate) struct Used {
     /// Until when what came before the present rate may count, all of it at the last moment.
     before: Option<u64>,
     /// Moments and amounts since the present rate holds.
-    log: VecDeque<(u64, u64)>,
-    /// Of a smooth rate: the least and the most that its level may be, in units times `per`, at a moment.
-    least: u128,
-    most: u128,
-    at: u64,
+    log: VecDeque<(Moment, u64)>,
+    /// Time never goes back for a tenant: no later charge counts as of before this moment.
+    from: u64,
+    /// Of a smooth rate: the least and the most that its level may be. The least is what it is if every charge came as
+    /// early as it may have, the most if as late.
+    least: Level,
+    most: Level,
 }
 
 impl Used {
@@ -159,8 +201,8 @@ impl Used {
         if self.rate == rate {
             return;
         }
-        let most = rate.map_or(0, |rate| u128::from(rate.widest()) * u128::from(rate.per));
-        *self = Used { rate, before: Some(now), log: VecDeque::new(), least: 0, most, at: now };
+        let units = rate.map_or(0, |rate| u128::from(rate.widest()) * u128::from(rate.per));
+        *self = Used { rate, before: Some(now), most: Level { units, at: now }, ..Used::default() };
     }
 
     /// Nothing was ever granted.
@@ -168,54 +210,54 @@ impl Used {
         Used { rate, ..Used::default() }
     }
 
-    pub(crate) fn charge(&mut self, cost: u32, now: u64) {
+    /// For a control: nothing was granted.
+    pub(crate) fn forget(&mut self) {
+        *self = Used::none(self.rate);
+    }
+
+    pub(crate) fn charge(&mut self, cost: u32, moment: Moment) {
         let Some(rate) = self.rate else { return };
         let amount = rate.amount(cost);
-        let (least, most) = self.levels(&rate, now);
-        let added = u128::from(amount) * u128::from(rate.per);
-        (self.least, self.most, self.at) = (least + added, most + added, now.max(self.at));
-        self.log.push_back((now, amount));
-        while self.log.front().is_some_and(|(at, _)| now.saturating_sub(*at) > 3 * rate.per) {
+        self.from = self.from.max(moment.from);
+        let moment = Moment { from: self.from, ..moment };
+        self.least.fill(&rate, amount, moment.from);
+        self.most.fill(&rate, amount, moment.to);
+        self.log.push_back((moment, amount));
+        let is_over = |at: &Moment| moment.from.saturating_sub(at.to) > 3 * rate.per;
+        while self.log.front().is_some_and(|(at, _)| is_over(at)) {
             self.log.pop_front();
         }
     }
 
-    fn levels(&self, rate: &Rate, now: u64) -> (u128, u128) {
-        let drained = u128::from(now.saturating_sub(self.at)) * u128::from(rate.most);
-        (self.least.saturating_sub(drained), self.most.saturating_sub(drained))
-    }
-
-    /// Whether the rate may let a job of `cost` go at `now`.
-    pub(crate) fn may_admit(&self, cost: u32, now: u64) -> bool {
+    /// Whether the rate may let a job of `cost` go: if all before it came as early as it may have, and it is as late
+    /// as it may be.
+    pub(crate) fn may_admit(&self, cost: u32, moment: Moment) -> bool {
         let Some(rate) = self.rate else { return true };
-        let amount = rate.amount(cost);
+        let (amount, now) = (rate.amount(cost), moment.to);
         match rate.burst {
-            Some(burst) => fits(self.levels(&rate, now).0, amount, burst, rate.per),
-            None => self.counted(now, rate.per) + amount <= rate.most,
+            Some(burst) => self.least.admits(&rate, amount, burst, now),
+            None => self.counted(|at| now.saturating_sub(at.from) < rate.per) + amount <= rate.most,
         }
     }
 
-    /// Whether it must.
+    /// Whether it must, by a worker that reads `now`: if all before it came as late as it may have.
     pub(crate) fn must_admit(&self, cost: u32, now: u64) -> bool {
         let Some(rate) = self.rate else { return true };
         let amount = rate.amount(cost);
         if let Some(burst) = rate.burst {
-            return fits(self.levels(&rate, now).1, amount, burst, rate.per);
+            return self.most.admits(&rate, amount, burst, now);
         }
         if self.before.is_some_and(|at| now.saturating_sub(at) < rate.per + rate.per / 64 + 1) {
             return false;
         }
         // Many moments are joined, and leave a 64th late.
         let late = if self.log.len() > 60 { rate.per / 64 + 1 } else { 0 };
-        self.counted(now, rate.per + late) + amount <= rate.most
+        self.counted(|at| now.saturating_sub(at.to) < rate.per + late) + amount <= rate.most
     }
 
-    fn counted(&self, now: u64, per: u64) -> u64 {
-        let inside = self.log.iter().rev().take_while(|(at, _)| now.saturating_sub(*at) < per);
+    /// What was granted at moments that count: the latest do, and the earlier ones do not.
+    fn counted(&self, counts: impl Fn(&Moment) -> bool) -> u64 {
+        let inside = self.log.iter().rev().take_while(|(at, _)| counts(at));
         inside.map(|(_, amount)| amount).sum()
     }
-}
-
-fn fits(level: u128, amount: u64, burst: u64, per: u64) -> bool {
-    level + u128::from(amount) * u128::from(per) <= u128::from(burst) * u128::from(per)
 }

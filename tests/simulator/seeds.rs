@@ -16,13 +16,24 @@ use std::sync::{Arc, Mutex};
 /// Steps of a run unless `FAIRLANE_SIM_STEPS` says otherwise.
 pub(crate) const STEPS: u64 = 20_000;
 
-/// What a run came to.
-#[derive(Clone, Debug)]
+/// What a run came to, or many.
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Ran {
     pub(crate) hash: u64,
+    /// Steps taken.
+    pub(crate) steps: u64,
     pub(crate) tally: Tally,
     /// The largest difference of two lanes, as a part of what is allowed.
     pub(crate) worst: f64,
+}
+
+impl Ran {
+    fn merge(&mut self, other: &Ran) {
+        self.hash = self.hash.rotate_left(1) ^ other.hash;
+        self.steps += other.steps;
+        self.tally.merge(&other.tally);
+        self.worst = self.worst.max(other.worst);
+    }
 }
 
 /// A breach, with the step it came at.
@@ -38,9 +49,9 @@ pub(crate) fn setting(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}")))
 }
 
-/// Runs the engine under a seed.
+/// Runs the engine under a seed. One that is drained early leaves the rest of the steps to another.
 pub(crate) fn run(seed: u64, steps: u64, trace: Trace) -> Result<Ran, Failed> {
-    let ran = catch_unwind(AssertUnwindSafe(|| run_engine(&Mix::draw(seed, steps), steps, trace)));
+    let ran = catch_unwind(AssertUnwindSafe(|| run_engines(seed, steps, trace)));
     ran.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -49,7 +60,19 @@ pub(crate) fn run(seed: u64, steps: u64, trace: Trace) -> Result<Ran, Failed> {
     })
 }
 
-pub(crate) fn run_engine(mix: &Mix, steps: u64, trace: Trace) -> Result<Ran, Failed> {
+fn run_engines(seed: u64, steps: u64, trace: Trace) -> Result<Ran, Failed> {
+    let mix = Mix::draw(seed, steps);
+    let mut ran = run_engine(&mix, steps, trace.clone())?;
+    let taken = ran.steps;
+    if taken < steps {
+        let rest = run_engine(&mix.after_drain(), steps - taken, trace);
+        let rest = rest.map_err(|failed| Failed { step: taken + failed.step, ..failed })?;
+        ran.merge(&rest);
+    }
+    Ok(ran)
+}
+
+fn run_engine(mix: &Mix, steps: u64, trace: Trace) -> Result<Ran, Failed> {
     let (hand, alive) = (ManualClock::new(), Arc::new(AtomicU64::new(0)));
     let told = engine::Told::default();
     let engine = engine::build(mix, &hand, &told);
@@ -84,14 +107,19 @@ fn finish(world: &mut World<'_>, steps: u64) -> Result<Ran, Failed> {
     let ran = world.run(steps);
     let step = world.step;
     ran.map_err(|breach| Failed { breach, step })?;
-    Ok(Ran { hash: world.trace.hash(), tally: world.tally.clone(), worst: world.oracle.worst() })
+    Ok(Ran {
+        hash: world.trace.hash(),
+        steps: step,
+        tally: world.tally.clone(),
+        worst: world.oracle.worst(),
+    })
 }
 
 /// Runs seeds from `first` on, on all cores. Returns what all runs came to, and the failures with
 /// their seeds.
-pub(crate) fn run_many(first: u64, seeds: u64, steps: u64) -> (Tally, f64, Vec<(u64, Failed)>) {
+pub(crate) fn run_many(first: u64, seeds: u64, steps: u64) -> (Ran, Vec<(u64, Failed)>) {
     let next = AtomicU64::new(first);
-    let all = Mutex::new((Tally::default(), 0.0f64, Vec::new()));
+    let all = Mutex::new((Ran::default(), Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -104,19 +132,16 @@ pub(crate) fn run_many(first: u64, seeds: u64, steps: u64) -> (Tally, f64, Vec<(
                     let ran = run(seed, steps, Trace::new(false));
                     let mut all = all.lock().expect("runs do not panic here");
                     match ran {
-                        Ok(ran) => {
-                            all.0.merge(&ran.tally);
-                            all.1 = all.1.max(ran.worst);
-                        }
-                        Err(failed) => all.2.push((seed, failed)),
+                        Ok(ran) => all.0.merge(&ran),
+                        Err(failed) => all.1.push((seed, failed)),
                     }
                 }
             });
         }
     });
-    let (tally, worst, mut failures) = all.into_inner().expect("runs do not panic here");
+    let (ran, mut failures) = all.into_inner().expect("runs do not panic here");
     failures.sort_by_key(|(seed, _)| *seed);
-    (tally, worst, failures)
+    (ran, failures)
 }
 
 /// What failed, and the command that runs it again.
@@ -128,4 +153,21 @@ pub(crate) fn describe(failures: &[(u64, Failed)], steps: u64) -> String {
         )
     });
     format!("{} seeds failed\n{}", failures.len(), lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_failing_seed_prints_what_failed_and_the_command_that_runs_it_again() {
+    let failed = |step| Failed { breach: Breach::new(Kind::Order, "came first"), step };
+    assert_eq!(
+        describe(&[(7, failed(12)), (23, failed(4))], 500),
+        "2 seeds failed\n\
+         seed 7, step 12: Order: came first\n    \
+         FAIRLANE_SIM_SEED=7 FAIRLANE_SIM_STEPS=500 cargo test --test simulator one_seed -- --nocapture\n\
+         seed 23, step 4: Order: came first\n    \
+         FAIRLANE_SIM_SEED=23 FAIRLANE_SIM_STEPS=500 cargo test --test simulator one_seed -- --nocapture"
+    );
+    let many: Vec<_> = (0..12).map(|seed| (seed, failed(1))).collect();
+    let told = describe(&many, 500);
+    assert!(told.starts_with("12 seeds failed"), "{told}");
+    assert_eq!(told.matches("FAIRLANE_SIM_SEED").count(), 10, "the first ten of them");
 }

@@ -10,7 +10,7 @@ pub(crate) struct Place {
     pub(crate) doing: Doing,
     /// Granted and not ended, in order; the first is in its handler.
     pub(crate) grants: Vec<Granted>,
-    /// The moment of its last look: moments do not decrease for one worker.
+    /// The latest moment of its looks.
     looked_at: u64,
     /// Looks in a row that found unfinished producers only.
     stalls: u32,
@@ -126,13 +126,21 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The worker's clock may be read late, but never goes back.
+    /// The worker's clock may be read late, and now and then goes back, as clocks do that somebody sets.
     fn read_clock(&mut self, worker: usize) -> u64 {
         let late = self.mix.faults.skew_steps * self.mix.step_ns;
         let read = self.now - self.chance.below(late + 1).min(self.now);
         let place = &mut self.workers[worker];
         place.looked_at = place.looked_at.max(read);
-        place.looked_at
+        let mut looked_at = place.looked_at;
+        if self.chance.per_mille(self.mix.faults.regress) {
+            looked_at -= self.chance.scaled(1..=looked_at.max(1)).min(looked_at);
+        }
+        let has_rates = self.mix.habits.is_some_and(|habits| habits.rates);
+        let is_behind = looked_at < self.oracle.latest();
+        self.tally.add("looks behind", u64::from(is_behind));
+        self.tally.add("looks behind under rates", u64::from(is_behind && has_rates));
+        looked_at
     }
 
     fn find_nothing(&mut self, worker: usize, stalled: bool) {

@@ -80,10 +80,7 @@ impl<'a> World<'a> {
             clients: clients.collect(),
             oracle: match mix.habits {
                 None => Oracle::new(&mix.terms, mix.tenants),
-                Some(_) => {
-                    let skew_ns = mix.faults.skew_steps * mix.step_ns;
-                    Oracle::limited(&mix.terms, mix.tenants, skew_ns)
-                }
+                Some(_) => Oracle::limited(&mix.terms, mix.tenants, mix.faults.clocks_agree()),
             },
             terms: mix.terms.clone(),
             producers: vec![Producer::default(); mix.producers],
@@ -122,7 +119,16 @@ impl<'a> World<'a> {
 
     fn tally_sizes(&mut self) {
         self.tally.add("near wrap", u64::from(self.mix.first_round > 0));
-        self.tally.add("thousands of tenants", u64::from(self.mix.tenants > 1_000));
+        let Mix { workers, producers, tenants, .. } = *self.mix;
+        let sizes = [
+            ("one worker", workers == 1),
+            ("eight workers", workers == 8),
+            ("one producer", producers == 1),
+            ("64 producers", producers == 64),
+            ("one tenant", tenants == 1),
+            ("10,000 tenants", tenants == 10_000),
+        ];
+        sizes.into_iter().for_each(|(what, is_so)| self.tally.add(what, u64::from(is_so)));
     }
 
     fn take_step(&mut self) -> Verdict {

@@ -82,7 +82,7 @@ fn policy(number: u32) -> Policy {
 impl Limited {
     pub(crate) fn new(jobs: u32) -> Arc<Limited> {
         Arc::new(Limited {
-            register: Register::new(jobs),
+            register: Register::new(jobs, 0),
             tenants: OnceLock::new(),
             alone: Alone::default(),
             of_first: AtomicU64::new(0),

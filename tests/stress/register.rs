@@ -3,24 +3,28 @@
 use crate::load::{Load, PRODUCERS, TENANTS, mix, tenant};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+/// Jobs of one producer and one tenant come in order.
+const STREAMS: usize = PRODUCERS as usize * TENANTS;
+
 pub(crate) struct Register {
     /// How often each job ended, by number.
     ends: Vec<AtomicU8>,
     /// Sum of the mixed numbers of the jobs that ended.
     sum: AtomicU64,
-    /// For every producer and tenant, one more than the last job seen.
+    /// For every worker, producer and tenant, one more than the last job seen.
     last: Vec<AtomicU32>,
     disordered: AtomicU64,
     spoilt: AtomicU64,
 }
 
 impl Register {
-    pub(crate) fn new(jobs: u32) -> Register {
-        let lanes = PRODUCERS as usize * TENANTS;
+    /// For `jobs` jobs and the orders in which so many workers are granted them.
+    pub(crate) fn new(jobs: u32, workers: usize) -> Register {
+        let streams = workers * STREAMS;
         Register {
             ends: (0..jobs).map(|_| AtomicU8::new(0)).collect(),
             sum: AtomicU64::new(0),
-            last: (0..lanes).map(|_| AtomicU32::new(0)).collect(),
+            last: (0..streams).map(|_| AtomicU32::new(0)).collect(),
             disordered: AtomicU64::new(0),
             spoilt: AtomicU64::new(0),
         }
@@ -45,10 +49,11 @@ impl Register {
         }
     }
 
-    /// A job was granted; told in the order of grants, by one thread at a time.
-    pub(crate) fn granted(&self, number: u32) {
+    /// A job was granted; told in the order of the worker's grants.
+    pub(crate) fn granted(&self, worker: usize, number: u32) {
         let producer = (number / (self.jobs() / PRODUCERS).max(1)) as usize;
-        let before = self.last[producer * TENANTS + tenant(number)].swap(number + 1, Relaxed);
+        let stream = worker * STREAMS + producer * TENANTS + tenant(number);
+        let before = self.last[stream].swap(number + 1, Relaxed);
         if before > number {
             self.disordered.fetch_add(1, Relaxed);
         }
@@ -88,7 +93,7 @@ mod tests {
     use super::{Load, Register, Relaxed};
 
     fn told(ended: &[u32], accepted: &[u32]) -> Result<(), String> {
-        let register = Register::new(64);
+        let register = Register::new(64, 1);
         ended.iter().for_each(|&number| register.ended(&Load::new(number), true));
         register.check(accepted, 0)
     }
@@ -103,15 +108,17 @@ mod tests {
 
     #[test]
     fn a_job_of_another_tenant_or_cost_is_rejected() {
-        let register = Register::new(64);
+        let register = Register::new(64, 1);
         register.ended(&Load::new(1), false);
         assert!(register.check(&[1], 0).unwrap_err().contains("1 spoilt"));
     }
 
     #[test]
-    fn jobs_out_of_order_are_counted() {
-        let register = Register::new(64);
-        [1, 2, 2, 4, 3].into_iter().for_each(|number| register.granted(number));
+    fn jobs_out_of_order_are_counted_by_worker() {
+        let register = Register::new(64, 2);
+        [1, 2, 2, 4, 3].into_iter().for_each(|number| register.granted(0, number));
         assert_eq!(register.disordered.load(Relaxed), 2, "2 twice, 3 after 4");
+        [1, 5].into_iter().for_each(|number| register.granted(1, number));
+        assert_eq!(register.disordered.load(Relaxed), 2, "another worker's order is its own");
     }
 }

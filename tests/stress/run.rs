@@ -25,27 +25,26 @@ struct Produced {
 
 impl Stress {
     pub(crate) fn new(jobs: u32, workers: usize) -> Stress {
-        let register = Arc::new(Register::new(jobs));
+        let register = Arc::new(Register::new(jobs, workers));
         Stress { register, tenants: Arc::default(), workers }
     }
 
-    /// Sees a grant, in the order of grants when there is one worker.
-    fn handler(&self) -> impl Fn(Grant<Load>) + Send + Sync + 'static {
+    /// Sees a grant, and whose if they come in the order of that worker's grants.
+    fn handler(&self) -> impl Fn(Option<usize>, Grant<Load>) + Send + Sync + 'static {
         let (register, tenants) = (Arc::clone(&self.register), Arc::clone(&self.tenants));
-        let is_ordered = self.workers == 1;
-        move |grant| {
+        move |worker, grant| {
             let number = grant.payload().number;
             let to = tenants.get().expect("set before the first job")[tenant(number)];
             register.ended(grant.payload(), grant.tenant() == to && grant.cost() == cost(number));
-            if is_ordered {
-                register.granted(number);
-            }
+            worker.into_iter().for_each(|worker| register.granted(worker, number));
         }
     }
 
     fn start(&self) -> Engine<Load> {
         let builder = Engine::builder().workers(self.workers).policy(policy(0));
-        let engine = builder.start(self.handler()).unwrap();
+        // With several threads of the engine's own, idle ones take over what others were granted.
+        let (handle, worker) = (self.handler(), (self.workers == 1).then_some(0));
+        let engine = builder.start(move |grant| handle(worker, grant)).unwrap();
         self.name_tenants(&engine);
         engine
     }
@@ -61,7 +60,7 @@ impl Stress {
     fn produce<R>(
         &self,
         engine: &Engine<Load>,
-        meanwhile: impl FnOnce(&dyn Fn() -> bool) -> R,
+        meanwhile: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> R,
     ) -> (Produced, R) {
         let ends = AtomicBool::new(false);
         let tenants = self.tenants.get().expect("named at the start");
@@ -113,21 +112,32 @@ impl Stress {
         self.account(engine, &produced, &report);
     }
 
-    /// Pulls all grants on this thread.
+    /// Pulls all grants, on a thread for each worker.
     pub(crate) fn run_pulled(&self) {
-        let engine = Engine::builder().workers(1).policy(policy(0)).build().unwrap();
+        let (start, workers) = (Instant::now(), self.workers);
+        let engine = Engine::builder().workers(workers).policy(policy(0)).build().unwrap();
         self.name_tenants(&engine);
         let handle = self.handler();
-        let (produced, ()) = self.produce(&engine, |is_done| {
+        let pull = &|number: usize, is_done: &(dyn Fn() -> bool + Sync)| {
             let mut worker = engine.worker().unwrap();
             // Asked first: what producers that are done have left is then pulled.
             while !is_done() || engine.snapshot().depth > 0 {
-                worker.wait_batch(48, Duration::from_millis(1)).for_each(&handle);
+                let grants = worker.wait_batch(48, Duration::from_millis(1));
+                grants.for_each(|grant| handle(Some(number), grant));
             }
+        };
+        let (produced, ()) = self.produce(&engine, |is_done| {
+            thread::scope(|scope| {
+                let start = |number| scope.spawn(move || pull(number, is_done));
+                let threads: Vec<_> = (0..workers).map(start).collect();
+                // ThreadSanitizer sees these joins, and not how the scope waits.
+                threads.into_iter().for_each(|thread| thread.join().expect("it failed"));
+            });
         });
         let report = engine.drain(Duration::ZERO);
         assert_eq!(report.returned.len(), 0);
         self.account(engine, &produced, &report);
+        println!("{} jobs in {:?}", self.register.jobs(), start.elapsed());
     }
 
     /// The report adds up, and every accepted job ended once. Joins the engine's threads.

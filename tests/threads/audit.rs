@@ -1,4 +1,4 @@
-//! Decision 1's bound, measured visit by visit through an observer.
+//! Decision 1's bound, measured visit by visit through an observer; README.md says what is asked, and why.
 
 use crate::tries::{Held, fill_while_held, is_ordinary, spin, within_tries};
 use fairlane::{Engine, Job, Observer, Policy, Served, Tenant, Weight};

@@ -2,6 +2,7 @@
 
 use crate::limits::without_tests;
 use crate::source::{Kind, Source, is_word, line_of, starts_word};
+use std::collections::BTreeSet;
 
 /// What `crate::sync` wraps, by its name in a module called `sync`.
 const WRAPPED: [&str; 5] = ["atomic", "Mutex", "RwLock", "Condvar", "mpsc"];
@@ -107,6 +108,19 @@ pub(crate) fn unsafe_rooms(files: &[Source]) -> Vec<String> {
     problems
 }
 
+/// Files with `unsafe` that the inventory's table does not list, and files in it without any.
+pub(crate) fn unlisted_unsafe(inventory: &str, files: &[Source]) -> Vec<String> {
+    let has_unsafe = |file: &&Source| words(&file.view(&[Kind::Code]), "unsafe").next().is_some();
+    let present: BTreeSet<&str> =
+        files.iter().filter(has_unsafe).map(|file| file.path.as_str()).collect();
+    let rows = inventory.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let listed: BTreeSet<&str> =
+        rows.map(|(path, _)| path).filter(|path| path.starts_with("src/")).collect();
+    let missing = present.difference(&listed).map(|path| format!("{path}: unsafe, and not listed"));
+    let stale = listed.difference(&present).map(|path| format!("{path}: listed, and not unsafe"));
+    missing.chain(stale).collect()
+}
+
 /// Unsafe blocks and implementations without a SAFETY comment.
 pub(crate) fn unsafe_without_reason(file: &Source) -> Vec<String> {
     let code = file.view(&[Kind::Code]);
@@ -172,7 +186,7 @@ fn words<'c>(code: &'c str, word: &str) -> impl Iterator<Item = usize> + use<'c>
 #[cfg(test)]
 mod tests {
     use super::{
-        Source, raw_primitives, raw_waits, seqcst_outside_fences, unsafe_rooms,
+        Source, raw_primitives, raw_waits, seqcst_outside_fences, unlisted_unsafe, unsafe_rooms,
         unsafe_without_reason,
     };
 
@@ -236,6 +250,20 @@ mod tests {
         let text = "fn f() { unsafe { g() } }";
         let files = [source("src/rotation/mod.rs", text), source("src/rotation/set.rs", text)];
         assert_eq!(unsafe_rooms(&files), ["src/rotation/set.rs:1: unsafe has no place here"]);
+    }
+
+    #[test]
+    fn an_inventory_that_differs_from_the_tree_is_rejected() {
+        let files = [
+            source("src/a.rs", "fn f() { unsafe { g() } }"),
+            source("src/b.rs", "#![deny(unsafe_code)] // unsafe"),
+        ];
+        let table = "| file | for |\n|---|---|\n| `src/a.rs` | f |\n| `unsafe` | no file |\n";
+        assert_eq!(unlisted_unsafe(table, &files), Vec::<String>::new());
+        assert_eq!(unlisted_unsafe("", &files), ["src/a.rs: unsafe, and not listed"]);
+        let stale = format!("{table}| `src/b.rs` | nothing |\n| `src/gone.rs` | nothing |\n");
+        let problems = ["src/b.rs: listed, and not unsafe", "src/gone.rs: listed, and not unsafe"];
+        assert_eq!(unlisted_unsafe(&stale, &files), problems);
     }
 
     #[test]

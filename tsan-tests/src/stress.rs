@@ -44,7 +44,7 @@ fn main() {
     for round in 0..5 {
         Stress::new(jobs() / 10, 3).run_until_drained(Duration::from_millis(1 + 3 * round));
     }
-    let ordered = Stress::new(jobs() / 5, 1);
+    let ordered = Stress::new(jobs() / 5, 3);
     ordered.run_pulled();
     ordered.register.assert_in_order();
     Limited::new(jobs() / 10).run_to_the_end();

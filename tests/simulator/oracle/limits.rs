@@ -1,12 +1,13 @@
 //! Quotas, due moments, deadlines and the order inside a lane, for seeds that have them.
 //!
 //! A rate is known by two twins (`Used`): what the engine lets go, the one that has counted least must
-//! allow; what the one that has counted most allows, the engine must let go. They differ only for a
-//! while after a swap.
+//! allow; what the one that has counted most allows, the engine must let go. They differ for a while after
+//! a swap, and where workers do not agree on the time: the engine takes a grant as of a moment between what
+//! its worker read and the latest that any worker has read.
 
 use super::lane::{Lane, Place, State};
 use super::{Breach, Kind, Oracle, Verdict, breach};
-use crate::quota::{Quota, Used};
+use crate::quota::{Moment, Quota, Used};
 use crate::systems::{Expired, Figures, Granted, Job, Standing, Wishes};
 use crate::terms::Terms;
 use fairlane::Reason;
@@ -78,13 +79,13 @@ pub(super) struct Limits {
     tiers: BTreeMap<usize, u32>,
     engine: u32,
     held: BTreeMap<u64, Holds>,
-    /// How late workers may read the clock.
-    skew_ns: u64,
+    /// Whether all workers see the same moment at one time.
+    clocks_agree: bool,
     expired: u64,
 }
 
 impl Limits {
-    pub(super) fn new(terms: &Terms, tenants: usize, skew_ns: u64) -> Limits {
+    pub(super) fn new(terms: &Terms, tenants: usize, clocks_agree: bool) -> Limits {
         let lane = |tenant| Limited {
             used: Used::none(terms.quota(tenant, 0).rate),
             ..Limited::default()
@@ -94,7 +95,7 @@ impl Limits {
             tiers: BTreeMap::new(),
             engine: 0,
             held: BTreeMap::new(),
-            skew_ns,
+            clocks_agree,
             expired: 0,
         }
     }
@@ -151,6 +152,11 @@ fn is_ready(place: &Place, now: u64) -> bool {
 impl Oracle {
     fn limits(&self) -> &Limits {
         self.limits.as_ref().expect("a run with limits")
+    }
+
+    /// When the present look is, as the engine takes it.
+    fn moment(&self) -> Moment {
+        Moment { from: self.looked_at, to: self.latest }
     }
 
     fn quota_of(&self, tenant: usize) -> Quota {
@@ -224,7 +230,7 @@ impl Oracle {
 
     /// Whether `first` is to go before `other`, which is in the same band and came later.
     fn precedes(&self, first: &Place, other: &Place) -> bool {
-        if self.limits().skew_ns > 0 {
+        if !self.limits().clocks_agree {
             return first.order.due == 0;
         }
         first.order.due.max(first.at) <= other.order.due.max(other.at)
@@ -245,7 +251,7 @@ impl Oracle {
             return breach(Kind::Order, format!("{place:?} went before {first:?}"));
         }
         let limited = &self.limits().lanes[tenant];
-        let exact = self.limits().skew_ns == 0 && !limited.was_too_wide;
+        let exact = self.limits().clocks_agree && !limited.was_too_wide;
         let urgent = visible(lane).filter(may_go).find(|other| other.order.band < band);
         let passed = limited.passed[band];
         if let (Some(urgent), true) = (urgent, exact && passed < PASSES_MAX) {
@@ -287,9 +293,9 @@ impl Oracle {
                 return breach(Kind::Quota, text);
             }
         }
-        let used = &self.limits().lanes[tenant].used;
-        if !used.may_admit(job.cost, self.looked_at) {
-            let text = format!("{granted:?} exceeds the rate at {}: {used:?}", self.looked_at);
+        let (used, moment) = (&self.limits().lanes[tenant].used, self.moment());
+        if !used.may_admit(job.cost, moment) {
+            let text = format!("{granted:?} exceeds the rate at {moment:?}: {used:?}");
             return breach(Kind::Quota, text);
         }
         Ok(())
@@ -300,9 +306,9 @@ impl Oracle {
         let (counted, quota) = (self.is_counted(tenant), self.quota_of(tenant));
         let tier = quota.tier_cap.map(|_| self.lanes[tenant].tier);
         let engine = self.terms.capacity.is_some();
-        let looked_at = self.looked_at;
+        let moment = self.moment();
         let limits = self.limits.as_mut().expect("a run with limits");
-        limits.lanes[tenant].used.charge(job.cost, looked_at);
+        limits.lanes[tenant].used.charge(job.cost, moment);
         limits.lanes[tenant].out += u32::from(counted);
         limits.engine += u32::from(engine);
         tier.into_iter().for_each(|tier| *limits.tiers.entry(tier).or_default() += 1);

@@ -129,9 +129,10 @@ pub(crate) struct Oracle {
     retired: u64,
     /// In seeds with limits or job options: then nothing is said about fairness between lanes.
     limits: Option<Limits>,
-    /// The clock, and the moment of the present look.
+    /// The clock, the moment of the present look, and the latest moment of any look: workers read the clock late.
     now: u64,
     looked_at: u64,
+    latest: u64,
 }
 
 impl Oracle {
@@ -161,12 +162,13 @@ impl Oracle {
             limits: None,
             now: 0,
             looked_at: 0,
+            latest: 0,
         }
     }
 
-    /// The same for a run with limits, whose workers read the clock up to `skew_ns` late.
-    pub(crate) fn limited(terms: &Terms, tenants: usize, skew_ns: u64) -> Oracle {
-        let limits = Some(Limits::new(terms, tenants, skew_ns));
+    /// The same for a run with limits; whether its workers agree on the time.
+    pub(crate) fn limited(terms: &Terms, tenants: usize, clocks_agree: bool) -> Oracle {
+        let limits = Some(Limits::new(terms, tenants, clocks_agree));
         Oracle { limits, ..Oracle::new(terms, tenants) }
     }
 
@@ -224,6 +226,12 @@ impl Oracle {
     pub(crate) fn look(&mut self, at: u64) {
         self.looks += 1;
         self.looked_at = at;
+        self.latest = self.latest.max(at);
+    }
+
+    /// The latest moment that a worker has shown the engine.
+    pub(crate) fn latest(&self) -> u64 {
+        self.latest
     }
 
     /// A look for up to `most` jobs has found `found`.

@@ -4,7 +4,7 @@
 use super::engine::Slots;
 use super::{Drained, Ending, Expired, Figures, Granted, Job, Row, Standing, System, submit_each};
 use crate::mix::Mix;
-use crate::quota::{Quota, Used};
+use crate::quota::{Moment, Quota, Used};
 use crate::terms::Terms;
 use fairlane::Reason;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     OverEngine,
     /// Every so many grants do not count towards the rate.
     LeaksRate(u64),
+    /// Forgets what it has granted when a worker shows it an earlier moment than another one.
+    ForgetsPast,
     /// Goes on with the limits it began with.
     KeepsLimits,
     /// Grants what has expired.
@@ -84,6 +86,8 @@ pub(crate) struct Usher {
     terms: Terms,
     first: Terms,
     now: u64,
+    /// The latest moment that a worker has shown.
+    seen: u64,
     lanes: Vec<Lane>,
     places: Vec<usize>,
     turn: usize,
@@ -109,6 +113,7 @@ impl Usher {
             terms: mix.terms.clone(),
             first: mix.terms.clone(),
             now: 0,
+            seen: 0,
             lanes: (0..mix.tenants).map(lane).collect(),
             places: Vec::new(),
             turn: 0,
@@ -202,8 +207,14 @@ impl Usher {
     fn expire(&mut self) {
         for tenant in 0..self.lanes.len() {
             while let Some(at) = self.late(tenant) {
-                let job = self.lanes[tenant].jobs.remove(at).job;
-                self.lanes[tenant].row.dispatched += 1;
+                let (now, lane) = (self.now, &mut self.lanes[tenant]);
+                let Waiting { job, band, .. } = lane.jobs.remove(at);
+                let mut open = lane.jobs.iter().take_while(|job| job.is_open);
+                // A band without jobs is not passed over.
+                if !open.any(|job| job.band == band && job.due <= now) {
+                    lane.passed[band] = 0;
+                }
+                lane.row.dispatched += 1;
                 if self.fault != Fault::MiscountsExpired {
                     self.expired += 1;
                     self.lanes[tenant].row.expired += 1;
@@ -277,7 +288,7 @@ impl Usher {
         if rate.is_some_and(|rate| rate.amount(cost) > rate.widest()) {
             return Some(Reason::TooWide);
         }
-        if !self.lanes[tenant].used.may_admit(cost, self.now) {
+        if !self.lanes[tenant].used.may_admit(cost, Moment::at(self.seen)) {
             return Some(Reason::Rate);
         }
         let full = self.caps(tenant).into_iter().find(|(_, out, cap, fault)| {
@@ -305,7 +316,7 @@ impl Usher {
         let fault = self.fault;
         let is_free = matches!(fault, Fault::LeaksRate(every) if self.strikes(every));
         if !is_free {
-            self.lanes[tenant].used.charge(job.cost, self.now);
+            self.lanes[tenant].used.charge(job.cost, Moment::at(self.seen));
         }
         let running = self.count(tenant);
         Granted { key: self.grants.put(running), tenant, job }
@@ -381,8 +392,12 @@ impl System for Usher {
         self.wake_one();
     }
 
-    fn tick(&mut self, _worker: usize, _now: u64, most: usize) -> (bool, Vec<Granted>) {
+    fn tick(&mut self, _worker: usize, now: u64, most: usize) -> (bool, Vec<Granted>) {
         let mut out = Vec::new();
+        if now < self.seen && self.fault == Fault::ForgetsPast {
+            self.lanes.iter_mut().for_each(|lane| lane.used.forget());
+        }
+        self.seen = self.seen.max(now);
         if self.stopped {
             return (false, out);
         }
