@@ -56,13 +56,17 @@ fn every_example_of_the_readme_is_valid_and_limits_something() {
         "rate 10 jobs per 60s",
         "rate 500 cost per 1s smooth burst 20",
         "concurrency 50%",
+        "concurrency 64",
         "concurrency_min 5",
         "tier_concurrency 75%",
         "",
         "",
+        "",
         "budgets org",
         "max_wait 60s",
+        "max_wait 5min",
         "overload wait 2s",
+        "",
         "",
     ];
     assert_eq!(found.len(), says.len(), "{found:#?}");
@@ -114,6 +118,21 @@ fn every_quota_key_has_an_example() {
         let shown = |line: &&str| line.contains(&format!(".{key} = "));
         assert!(examples().iter().any(shown), "{key}");
     }
+}
+
+// The README's table is the short form of this page's: it names each setting, or its family.
+#[test]
+fn the_readme_maps_the_settings_that_this_page_maps() {
+    let names = |text: &'static str| {
+        let quoted = text.split('`').skip(1).step_by(2);
+        quoted.filter(|it| it.starts_with("BACKGROUND_JOB_") || it.starts_with("FF_"))
+    };
+    let here: Vec<&str> = names(README).collect();
+    let is_there = |name: &&str| {
+        here.iter().any(|it| it == name || name.starts_with(it.strip_suffix('*').unwrap_or(it)))
+    };
+    let missing: Vec<&str> = names(DOC).filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty() && names(DOC).count() > 20, "{missing:?}");
 }
 
 #[test]

@@ -99,7 +99,8 @@ impl<T: Send + 'static> Worker<T> {
     /// blocks; empty when nothing is ready or the engine has stopped.
     ///
     /// Grants that the caller does not take out of the iterator are dropped with it, which
-    /// settles them.
+    /// settles them. Deadlines are looked at when jobs are granted: whoever takes many at once and runs
+    /// them one after the other may begin some of them later than that.
     ///
     /// # Panics
     /// When the engine is broken, a bug of ours. What the worker held is then another's, and what it was

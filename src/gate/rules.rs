@@ -156,9 +156,9 @@ mod tests {
             tier in prop::option::of(0..Held::TIERS_MAX as u32),
         ) {
             let all = [
-                engine.then_some(Scope::Engine),
-                tier.map(Scope::Tier),
                 tenant.then_some(Scope::Tenant(slot)),
+                tier.map(Scope::Tier),
+                engine.then_some(Scope::Engine),
             ];
             let nothing = if reserved { Held::NOTHING.reserved() } else { Held::NOTHING };
             let held = all.iter().flatten().fold(nothing, |held, scope| held.with(*scope));
