@@ -1,10 +1,10 @@
 //! Budgets from outside: handles, reports of spending, refunds.
 
 use super::Engine;
-use super::job::{BAD_SPENDS, Wishes};
+use super::job::{BAD_SPENDS, Spends, Wishes};
 use super::shared::Shared;
 use crate::error::{BudgetError, Reason};
-use crate::gate::{Extra, Purse, too_wide};
+use crate::gate::{Draw, Extra, Purse, too_wide};
 use crate::limit;
 use crate::units::{BudgetId, Dimension, Nanos};
 use std::sync::Arc;
@@ -174,5 +174,14 @@ impl<T: Send + 'static> Shared<T> {
             Some(detail) => Err((Reason::TooWide, detail)),
             None => Ok(Some(Box::new(extra))),
         }
+    }
+
+    /// The reverse of [`Shared::extra`].
+    pub(super) fn spends(&self, extra: &Extra) -> Box<Spends> {
+        let engine = self.lanes.number;
+        let budget = |draw: &Draw| BudgetId { number: draw.purse.number(), engine };
+        let amount = |&(number, amount): &(u32, u64)| (Dimension { number, engine }, amount);
+        let budgets = extra.draws.iter().map(budget).collect();
+        Box::new(Spends { budgets, amounts: extra.named.iter().map(amount).collect() })
     }
 }

@@ -66,7 +66,8 @@ impl Wishes {
         });
         let due = if due <= now { Nanos::ZERO } else { due };
         let deadline = now.max(due).after(self.max_wait.min(max_wait)).min(self.deadline);
-        Order { band: bands.band(self.priority), due, deadline, extra: Order::NO_EXTRA }
+        let band = bands.band(self.priority);
+        Order { band, priority: self.priority, due, deadline, extra: Order::NO_EXTRA }
     }
 
     fn spends(&mut self) -> &mut Spends {
