@@ -1,6 +1,7 @@
 //! The way in.
 
 use super::Engine;
+use super::explain::mean_cost;
 use super::job::{Accepted, Batch, FOREIGN_KIND, Job, Kind, Refused, Wishes};
 use super::observe::Observer;
 use super::require::BRANCH_SHIFT;
@@ -114,9 +115,17 @@ impl<T: Send + 'static> Engine<T> {
 
     /// How long an accepted job will wait from now, if the load stays as it is:
     /// `ceil(cost ahead / quantum)` rounds, each as long as all backlogged tenants' quanta take
-    /// when every worker that has served is busy. How fast that is, is measured since the start,
-    /// over the time in which workers had something to do: idle hours do not count. `None` as for
-    /// [`position`](Engine::position), and as long as no job has been settled.
+    /// when every worker that has served is busy. `None` as for [`position`](Engine::position), and as long
+    /// as no job has been settled.
+    ///
+    /// Costs of jobs that wait are not added up. The cost ahead is the job's position times what the
+    /// tenant's jobs have cost so far on average, when they were granted; of a tenant of which none has been
+    /// granted, what all tenants' have. Jobs with a requirement have an average of their own for each tenant.
+    ///
+    /// How fast the workers are is measured since the start, over the time in which they had something
+    /// to do: idle hours do not count. Limits, due moments, priorities and what workers cannot run are not looked at,
+    /// nor does a tenant's quantum count as shared between jobs with different requirements: with any
+    /// of these the wait may be longer.
     ///
     /// # Cost
     /// A pass over the backlogged tenants.
@@ -449,22 +458,28 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    fn position(&self, accepted: &Accepted) -> Option<u32> {
+    /// The lane that an accepted job was put into, unless that lane is gone.
+    fn lane_of(&self, accepted: &Accepted) -> Option<&Row> {
         let tenant = accepted.tenant;
         if tenant.engine() != self.lanes.number {
             return None;
         }
-        let first = self.lanes.table.row(tenant.slot());
-        let row = match accepted.place >> BRANCH_SHIFT {
-            0 => first,
+        let lane = match accepted.place >> BRANCH_SHIFT {
+            0 => tenant.slot(),
             at => {
                 let branches = self.lanes.known_branches(tenant.slot());
-                self.lanes.table.row(branches.get(at as usize - 1)?.as_ref()?.lane)
+                branches.get(at as usize - 1)?.as_ref()?.lane
             }
         };
+        Some(self.lanes.table.row(lane))
+    }
+
+    fn position(&self, accepted: &Accepted) -> Option<u32> {
+        let (tenant, row) = (accepted.tenant, self.lane_of(accepted)?);
         let head = row.drained.head_seen.load(Relaxed);
         let ahead = distance(head, accepted.place & ((1 << BRANCH_SHIFT) - 1));
         let waits = ahead < distance(head, row.tail.look().tail());
+        let first = self.lanes.table.row(tenant.slot());
         let is_good = first.tail.look().generation() == tenant.generation();
         (waits && is_good).then_some(ahead + 1)
     }
@@ -477,7 +492,8 @@ impl<T: Send + 'static> Shared<T> {
             plan.profiles.get(profile).map_or(0.0, |profile| profile.quantum.units())
         };
         let speed = self.speed()?;
-        let ahead = f64::from(position) * speed.job_cost;
+        let job_cost = mean_cost(self.lane_of(accepted)?).unwrap_or(speed.job_cost);
+        let ahead = f64::from(position) * job_cost;
         let own = quantum_of(accepted.tenant.slot());
         let mut all = 0.0;
         self.lanes.rotation.for_each(|lane| all += quantum_of(lane));
