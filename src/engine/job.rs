@@ -91,8 +91,8 @@ impl<T> Job<T> {
         self
     }
 
-    /// Lets the policy's `[costs]` say what the job costs. For a kind whose cost is `"size"`, the
-    /// job's own cost stands.
+    /// Lets the policy's `[costs]` say what the job costs when it is submitted. For a kind whose cost is
+    /// `"size"`, or which the policy in force does not name any more, the job's own cost stands.
     #[inline]
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
