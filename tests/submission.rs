@@ -1,7 +1,10 @@
-//! What a submission is charged.
+//! What a submission is charged, and what observers are told of it.
 
-use fairlane::{Capabilities, Cost, Engine, Job, KindCost, Policy, SetPolicyError, Worker};
+use fairlane::{
+    Capabilities, Cost, Engine, Job, KindCost, Observer, Policy, SetPolicyError, Tenant, Worker,
+};
 use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 fn fixed(cost: u32) -> KindCost {
     KindCost::Fixed(Cost::new(cost).unwrap())
@@ -81,6 +84,75 @@ fn an_engine_knows_1024_kinds_over_its_life_and_says_when_there_would_be_more() 
     let acme = engine.tenant("acme", "starter").unwrap();
     let _ = engine.submit(acme, Job::new(0).kind(engine.kind("kind-7").unwrap())).unwrap();
     assert_eq!(charged(&mut engine.worker().unwrap()), 2);
+}
+
+/// Who submitted, and how many jobs waited then.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<(Tenant, u32)>>>);
+
+impl Observer for Notes {
+    fn enqueued(&self, tenant: Tenant, depth: u32) {
+        self.0.lock().unwrap().push((tenant, depth));
+    }
+}
+
+impl Notes {
+    /// The depths told since the last call, all of `tenant`.
+    fn take(&self, tenant: Tenant) -> Vec<u32> {
+        let told = std::mem::take(&mut *self.0.lock().unwrap());
+        assert!(told.iter().all(|(whose, _)| *whose == tenant));
+        told.into_iter().map(|(_, depth)| depth).collect()
+    }
+}
+
+fn observed() -> (Engine<u32>, Notes, Tenant) {
+    let notes = Notes::default();
+    let engine = Engine::builder().workers(2).observer(notes.clone()).build().unwrap();
+    let acme = engine.tenant("acme", "starter").unwrap();
+    (engine, notes, acme)
+}
+
+#[test]
+fn an_observer_is_told_of_every_job_with_the_depth_up_to_it() {
+    let (engine, notes, acme) = observed();
+    let mut worker = engine.worker().unwrap();
+    for job in 0..3 {
+        let _ = engine.submit(acme, job).unwrap();
+    }
+    assert_eq!(notes.take(acme), [1, 2, 3]);
+    assert_eq!(worker.next_batch(2).count(), 2);
+    let _ = engine.submit(acme, Job::new(3).priority(9_000)).unwrap();
+    assert_eq!(notes.take(acme), [2]);
+    let other = engine.tenant("other", "starter").unwrap();
+    let _ = engine.submit(other, 0).unwrap();
+    assert_eq!(notes.take(other), [1]);
+}
+
+// Many more than one reservation takes.
+#[test]
+fn an_observer_is_told_of_every_job_of_a_batch() {
+    let (engine, notes, acme) = observed();
+    let _ = engine.submit(acme, 0).unwrap();
+    assert_eq!(notes.take(acme), [1]);
+    let mut jobs: Vec<_> = (0..150).map(Job::new).collect();
+    jobs[70] = Job::new(70).priority(9_000);
+    assert_eq!(engine.submit_batch(acme, jobs).accepted, 150);
+    assert_eq!(notes.take(acme), (2..=151).collect::<Vec<_>>());
+    let refused = vec![Job::new(0), Job::new(1).cost(0), Job::new(2)];
+    assert_eq!(engine.submit_batch(acme, refused).accepted, 1);
+    assert_eq!(notes.take(acme), [152], "refused jobs were not enqueued");
+}
+
+#[test]
+fn jobs_with_a_requirement_count_in_the_depth() {
+    let (engine, notes, acme) = observed();
+    let gpu: Capabilities = "gpu".parse().unwrap();
+    let gpu = engine.requirement(&gpu).unwrap();
+    let _ = engine.submit(acme, 0).unwrap();
+    let _ = engine.submit(acme, Job::new(1).requires(gpu)).unwrap();
+    let _ = engine.submit(acme, Job::new(2).requires(gpu)).unwrap();
+    let _ = engine.submit(acme, 3).unwrap();
+    assert_eq!(notes.take(acme), [1, 2, 3, 4]);
 }
 
 // A set that the engine knows is always found; there is no room for the 4,097th, the empty one included.

@@ -67,7 +67,7 @@ impl<T: Send + 'static> Shared<T> {
         match placed {
             Ok((lane, accepted)) => {
                 self.lanes.expect(lane, order);
-                self.tell_enqueued(tenant, row);
+                self.tell_enqueued(tenant, 1);
                 Ok(accepted)
             }
             Err(no_place) => {

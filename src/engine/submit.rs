@@ -229,7 +229,7 @@ impl<T: Send + 'static> Shared<T> {
         if activates {
             lanes.activate(tenant.slot());
         }
-        self.tell_enqueued(tenant, row);
+        self.tell_enqueued(tenant, 1);
         Ok(Accepted { tenant, place })
     }
 
@@ -284,7 +284,7 @@ impl<T: Send + 'static> Shared<T> {
             lanes.activate(tenant.slot());
         }
         lanes.expect(tenant.slot(), order);
-        self.tell_enqueued(tenant, row);
+        self.tell_enqueued(tenant, 1);
         Ok(Accepted { tenant, place })
     }
 
@@ -372,17 +372,25 @@ impl<T: Send + 'static> Shared<T> {
         Refused::new(job, reason, detail)
     }
 
+    /// Tells the observer, if there is one, of jobs of the tenant that have just been accepted.
     #[inline]
-    pub(super) fn tell_enqueued(&self, tenant: Tenant, row: &Row) {
+    pub(super) fn tell_enqueued(&self, tenant: Tenant, jobs: u32) {
         if let Some(observer) = &self.observer {
-            self.tell_observer(&**observer, tenant, row);
+            self.tell_observer(&**observer, tenant, jobs);
         }
     }
 
     #[cold]
-    fn tell_observer(&self, observer: &dyn Observer, tenant: Tenant, row: &Row) {
-        let depth = row.progress().1;
-        let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
+    fn tell_observer(&self, observer: &dyn Observer, tenant: Tenant, jobs: u32) {
+        let branches = self.lanes.known_branches(tenant.slot());
+        let branches = branches.iter().flatten().map(|branch| branch.lane);
+        let lanes = std::iter::once(tenant.slot()).chain(branches);
+        let depth: u32 = lanes.map(|lane| self.lanes.table.row(lane).progress().1).sum();
+        for later in (0..jobs).rev() {
+            // Workers may have taken it already, and it has been accepted all the same.
+            let depth = depth.saturating_sub(later).max(1);
+            let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
+        }
     }
 
     fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
@@ -437,7 +445,7 @@ impl<T: Send + 'static> Shared<T> {
         if activates {
             self.lanes.activate(tenant.slot());
         }
-        self.tell_enqueued(tenant, row);
+        self.tell_enqueued(tenant, count as u32);
         Ok(count)
     }
 
