@@ -127,7 +127,7 @@ impl<T> Job<T> {
         self
     }
 
-    /// Keeps the job back for a time from its submission.
+    /// Keeps the job back for a time from its submission: from the first attempt, if that waits for room.
     #[inline]
     #[must_use]
     pub fn delay(mut self, time: Duration) -> Self {

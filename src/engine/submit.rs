@@ -254,8 +254,7 @@ impl<T: Send + 'static> Shared<T> {
         }
         let now = self.clock.now();
         let max_wait = Nanos(row.max_wait.load(Relaxed));
-        let mut order = job.order.order(now, max_wait, lanes.bands());
-        order.deadline = order.deadline.min(manner.deadline());
+        let mut order = manner.order(now, || job.order.order(now, max_wait, lanes.bands()));
         if order.deadline <= now {
             return Err(self.refuse(job, Some((row, cost)), Reason::Deadline, (0, 0)));
         }
