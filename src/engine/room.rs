@@ -1,6 +1,7 @@
 //! Submissions for which there is no room: refused, or made to wait.
 
-use super::job::{Accepted, Job, Refused};
+use super::job::{Accepted, Job};
+use super::refusal::{Refusal, Refused, Why};
 use super::shared::Shared;
 use crate::error::Reason;
 use crate::park::Want;
@@ -59,14 +60,14 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         (tenant, lane): (Tenant, u32),
         job: Job<T>,
-        (reason, detail): (Reason, (u64, u64)),
+        (reason, detail): Why,
         (cost, manner): (u32, Manner),
     ) -> Result<Accepted, Refused<T>> {
         let row = self.lanes.table.row(tenant.slot());
         if !waits(reason) {
             return Err(self.refuse(job, Some((row, cost)), manner.reason(reason), detail));
         }
-        let refused = self.with_advice(lane, Refused::new(job, reason, detail));
+        let refused = Refused { job, why: self.advise(lane, (reason, detail)) };
         let rule = match manner {
             Manner::First | Manner::Again(_) => return Err(refused),
             Manner::ByRule => self.overload_rule(row),
@@ -79,15 +80,16 @@ impl<T: Send + 'static> Shared<T> {
         Err(refused)
     }
 
-    /// Says with a refusal when the next place in `lane` can come free, where that is known.
-    fn with_advice(&self, lane: u32, mut refused: Refused<T>) -> Refused<T> {
-        if refused.reason == Reason::QueueFull {
+    /// The refusal, with when the next place in `lane` can come free, where that is known.
+    pub(super) fn advise(&self, lane: u32, (reason, detail): Why) -> Refusal {
+        let mut refusal = Refusal::new((reason, detail));
+        if reason == Reason::QueueFull {
             let entry = self.lanes.gate.known(lane);
             let left = entry.and_then(|entry| entry.returns_in(self.clock.now()));
             let ms = left.map_or(0, |left| left.0.div_ceil(1_000_000));
-            refused.retry_ms = u32::try_from(ms).unwrap_or(u32::MAX);
+            refusal.retry_ms = u32::try_from(ms).unwrap_or(u32::MAX);
         }
-        refused
+        refusal
     }
 
     /// For how long a submission to the tenant of `row` waits when there is no room.

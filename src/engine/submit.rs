@@ -2,8 +2,9 @@
 
 use super::Engine;
 use super::explain::mean_cost;
-use super::job::{Accepted, Batch, FOREIGN_KIND, Job, Kind, Refused, Wishes};
+use super::job::{Accepted, Job, Kind, Wishes};
 use super::observe::Observer;
+use super::refusal::{Batch, FOREIGN_KIND, Refusal, Refused, Why};
 use super::require::BRANCH_SHIFT;
 use super::room::Manner;
 use super::shared::Shared;
@@ -82,7 +83,7 @@ impl<T: Send + 'static> Engine<T> {
 
     /// Queues jobs in order, with one read-modify-write for up to 64 of them; stops at the first
     /// that is refused. Never waits for room, whatever the tenant's overload rule says: what does not fit
-    /// comes back.
+    /// comes back, and [`Batch::why`] says what a refusal of the first job says that came back.
     pub fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
         self.shared.submit_batch(tenant, jobs)
     }
@@ -307,7 +308,7 @@ impl<T: Send + 'static> Shared<T> {
         tenant: Tenant,
         own: u32,
         kind: Option<Kind>,
-    ) -> Result<u32, (Reason, (u64, u64))> {
+    ) -> Result<u32, Why> {
         if tenant.engine() != lanes.number {
             return Err((Reason::StaleTenant, (0, 0)));
         }
@@ -321,15 +322,11 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    pub(super) fn check_job(
-        &self,
-        tenant: Tenant,
-        job: &Job<T>,
-    ) -> Result<u32, (Reason, (u64, u64))> {
+    pub(super) fn check_job(&self, tenant: Tenant, job: &Job<T>) -> Result<u32, Why> {
         self.check(&self.lanes, tenant, job.cost, job.kind)
     }
 
-    fn cost_of_kind(&self, kind: Kind, own: u32) -> Result<u32, (Reason, (u64, u64))> {
+    fn cost_of_kind(&self, kind: Kind, own: u32) -> Result<u32, Why> {
         if kind.engine != self.lanes.number {
             return Err((Reason::Invalid, (0, FOREIGN_KIND)));
         }
@@ -346,7 +343,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    pub(super) fn why(&self, error: ReserveError, bound: u32) -> (Reason, (u64, u64)) {
+    pub(super) fn why(&self, error: ReserveError, bound: u32) -> Why {
         match error {
             ReserveError::Stale => (Reason::StaleTenant, (0, 0)),
             ReserveError::Closed => (self.closed_reason(), (0, 0)),
@@ -368,7 +365,11 @@ impl<T: Send + 'static> Shared<T> {
         // A stale handle's row may be another tenant's by now.
         let row = of.filter(|_| reason != Reason::StaleTenant);
         self.count_refusal(reason, row.map(|(row, _)| row), row.map_or(0, |(_, cost)| cost));
-        Refused::new(job, reason, detail)
+        let mut why = Refusal::new((reason, detail));
+        if let (Reason::TooWide, Some((row, cost))) = (reason, row) {
+            why.bound = self.bound_of(row, cost, &job.order, detail);
+        }
+        Refused { job, why }
     }
 
     /// Tells the observer, if there is one, of jobs of the tenant that have just been accepted.
@@ -396,18 +397,18 @@ impl<T: Send + 'static> Shared<T> {
         let mut jobs = std::collections::VecDeque::from(jobs);
         let mut accepted = 0;
         while let Some(job) = jobs.front() {
-            let checked = self.check_job(tenant, job).map_err(|(reason, _)| (reason, 0));
+            let checked = self.check_job(tenant, job).map_err(|why| (Refusal::new(why), 0));
             let taken = checked.and_then(|_| self.submit_some(tenant, &mut jobs));
             match taken {
                 Ok(count) => accepted += count,
-                Err((reason, counted)) => {
+                Err((why, counted)) => {
                     let uncounted = jobs.iter().skip(counted);
-                    uncounted.for_each(|job| self.count_batch_refusal(tenant, job, reason));
-                    return Batch { accepted, refused: jobs.into(), reason: Some(reason) };
+                    uncounted.for_each(|job| self.count_batch_refusal(tenant, job, why.reason));
+                    return Batch::new(accepted, jobs.into(), Some(why));
                 }
             }
         }
-        Batch { accepted, refused: Vec::new(), reason: None }
+        Batch::new(accepted, Vec::new(), None)
     }
 
     fn count_batch_refusal(&self, tenant: Tenant, job: &Job<T>, reason: Reason) {
@@ -423,7 +424,7 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         tenant: Tenant,
         jobs: &mut std::collections::VecDeque<Job<T>>,
-    ) -> Result<usize, (Reason, usize)> {
+    ) -> Result<usize, (Refusal, usize)> {
         let row = self.lanes.table.row(tenant.slot());
         let door = door(tenant, row);
         let is_plain = |job: &Job<T>| !job.order.any && self.check_job(tenant, job).is_ok();
@@ -434,7 +435,8 @@ impl<T: Send + 'static> Shared<T> {
         let wanted = u32::try_from(good).unwrap_or(u32::MAX);
         let stamp = self.stamp(&self.lanes, row);
         let reserved = row.tail.reserve_span(&self.lanes.pool, door, wanted);
-        let mut span = reserved.map_err(|error| (self.why(error, door.bound).0, 0))?;
+        let refusal = |error| self.advise(tenant.slot(), self.why(error, door.bound));
+        let mut span = reserved.map_err(|error| (refusal(error), 0))?;
         let (activates, count) = (span.activates, span.len() as usize);
         while let Some(ticket) = span.next_ticket() {
             let job = jobs.pop_front().expect("no more positions than jobs were asked for");
@@ -453,14 +455,13 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         tenant: Tenant,
         jobs: &mut std::collections::VecDeque<Job<T>>,
-    ) -> Result<usize, (Reason, usize)> {
+    ) -> Result<usize, (Refusal, usize)> {
         let job = jobs.pop_front().expect("the caller has seen one");
         match self.submit(&self.lanes, tenant, job, Manner::Once) {
             Ok(_) => Ok(1),
             Err(refused) => {
-                let reason = refused.reason;
                 jobs.push_front(refused.job);
-                Err((reason, 1))
+                Err((refused.why, 1))
             }
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! Behind the feature `testing` and no part of the API: it may change in any release.
 
-use super::job::{Accepted, Job, Refused};
+use super::job::{Accepted, Job};
+use super::refusal::Refused;
 use super::shared::Shared;
 use super::submit::door;
 use super::{Builder, Engine, Worker};
