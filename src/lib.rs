@@ -31,8 +31,8 @@ pub use clock::{Clock, ManualClock};
 pub use engine::testing;
 pub use engine::{
     Accepted, Batch, BranchStanding, Breach, Builder, DrainReport, Engine, Expired, Explanation,
-    Job, Kind, Observer, PanicReport, Parking, Refused, Reported, Requirement, Returned, Served,
-    SetPolicyError, Standing, StartError, TenantError, Wait, Worker, WorkerError,
+    Job, Kind, Observer, PanicReport, Parking, Refusal, Refused, Reported, Requirement, Returned,
+    Served, SetPolicyError, Standing, StartError, TenantError, Wait, Worker, WorkerError,
 };
 pub use error::{BudgetError, Reason};
 /// Who got what: the arithmetic of fairness reports.

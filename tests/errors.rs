@@ -440,10 +440,11 @@ fn a_blocked_submitter_wakes_when_its_bound_grows() {
 fn a_blocked_submitter_wakes_with_its_job_when_the_engine_drains() {
     let (engine, acme) = full();
     let waiting = blocked(&engine, acme);
-    let report = engine.drain(Duration::from_millis(50));
+    // Long enough that it is still draining for a submitter that comes late.
+    let report = engine.drain(Duration::from_millis(500));
     let (refused, took) = waiting.recv().unwrap();
     let (reason, back) = refused.expect("not accepted");
-    assert!(matches!(reason, Reason::Draining | Reason::Closed) && took < SOON, "{reason}");
+    assert!(reason == Reason::Draining && took < SOON, "{reason} after {took:?}");
     assert_eq!(back, job());
     assert_eq!(report.returned.len(), 1);
 }

@@ -1,6 +1,8 @@
 //! Estimated waits against the waits that follow, under a clock that the tests turn.
 
-use fairlane::{Accepted, Clock, Engine, Grant, Job, ManualClock, Nanos, Tenant, Worker};
+use fairlane::{
+    Accepted, Clock, Engine, Grant, Job, ManualClock, Nanos, Policy, Tenant, Weight, Worker,
+};
 use std::time::Duration;
 
 const JOB: Duration = Duration::from_millis(1);
@@ -13,10 +15,14 @@ struct Site {
 
 impl Site {
     fn new(workers: usize) -> Site {
+        Site::with(workers, Policy::default())
+    }
+
+    fn with(workers: usize, policy: Policy) -> Site {
         let hand = ManualClock::new();
         let clock = Clock::Manual(hand.clone());
-        let engine = Engine::builder().workers(workers).clock(clock).build().unwrap();
-        Site { engine, hand }
+        let engine = Engine::builder().workers(workers).clock(clock).policy(policy);
+        Site { engine: engine.build().unwrap(), hand }
     }
 
     fn pass(&self, time: Duration) {
@@ -131,4 +137,115 @@ fn a_job_that_runs_elsewhere_keeps_its_worker_busy() {
     drop(grant);
     let estimate = site.engine.estimated_wait(&next).unwrap();
     assert!((JOB..=JOB * 3).contains(&estimate), "a round of 20 units at 7 a job: {estimate:?}");
+}
+
+/// What ten tenants are: weight in tenths, and what each of their jobs costs.
+const TENANTS: [(u32, u32); 10] = [
+    (10, 1),
+    (10, 1_000),
+    (20, 40),
+    (40, 7),
+    (5, 3),
+    (10, 300),
+    (80, 20),
+    (10, 90),
+    (20, 2),
+    (40, 150),
+];
+/// How long a cost unit takes.
+const UNIT: Duration = Duration::from_micros(10);
+
+/// One worker, and a tenant of every kind there is in `TENANTS`.
+fn ten_tenants() -> (Site, Worker<()>, Vec<Tenant>) {
+    let tier = |number: usize| format!("tier-{number}");
+    let policy = (0..).zip(TENANTS).fold(Policy::builder(), |policy, (number, (tenths, _))| {
+        policy.tier(tier(number), Weight::new(f64::from(tenths) / 10.0).unwrap())
+    });
+    let policy = policy.default_tier(tier(0)).build().unwrap();
+    let site = Site::with(1, policy);
+    let worker = site.engine.worker().unwrap();
+    let names = (0..TENANTS.len()).map(|number| (format!("tenant-{number}"), tier(number)));
+    let tenants = names.map(|(name, tier)| site.engine.tenant(&name, &tier).unwrap()).collect();
+    (site, worker, tenants)
+}
+
+/// Submits jobs of the tenant `number`; the last one.
+fn submit_own(site: &Site, tenants: &[Tenant], number: usize, jobs: usize) -> Accepted {
+    let submit = |_| site.engine.submit(tenants[number], Job::new(()).cost(TENANTS[number].1));
+    let mut accepted: Vec<Accepted> = (0..jobs).map(submit).map(Result::unwrap).collect();
+    accepted.pop().expect("at least one")
+}
+
+/// Runs the next job, which takes as long as it costs. `false` when there was none.
+fn run_one(site: &Site, worker: &mut Worker<()>) -> bool {
+    let Some(grant) = worker.next_batch(1).next() else { return false };
+    site.pass(UNIT * grant.cost());
+    true
+}
+
+/// Serves twenty jobs of each tenant, so that it is known what they cost.
+fn serve_some(site: &Site, worker: &mut Worker<()>, tenants: &[Tenant]) {
+    for number in 0..tenants.len() {
+        submit_own(site, tenants, number, 20);
+    }
+    while run_one(site, worker) {}
+}
+
+/// How many jobs of a tenant's come to some thirty rounds.
+fn thirty_rounds(number: usize) -> usize {
+    let (tenths, cost) = TENANTS[number];
+    (60 * tenths / cost).max(2) as usize
+}
+
+// C-26: the cost ahead is that of the tenant's own jobs, be they a thousand times as dear as another's.
+#[test]
+fn estimates_are_good_for_tenants_of_unequal_weights_and_costs() {
+    let (site, mut worker, tenants) = ten_tenants();
+    serve_some(&site, &mut worker, &tenants);
+    for asked in 0..10 {
+        // The others stay backlogged for as long as it takes.
+        for other in (0..10).filter(|other| *other != asked) {
+            submit_own(&site, &tenants, other, 6 * thirty_rounds(other));
+        }
+        let last = submit_own(&site, &tenants, asked, thirty_rounds(asked));
+        let estimate = site.engine.estimated_wait(&last).expect("jobs have been settled");
+        let before = site.hand.now();
+        while site.engine.position(&last).is_some() {
+            assert!(run_one(&site, &mut worker), "a job waits");
+        }
+        let waited = site.hand.now().since(before).as_duration();
+        let good = waited * 3 / 4..=waited * 5 / 4;
+        assert!(good.contains(&estimate), "{asked}: estimated {estimate:?}, waited {waited:?}");
+        while run_one(&site, &mut worker) {}
+    }
+}
+
+// T-C9: what others have waiting counts.
+#[test]
+fn an_estimate_grows_with_the_weights_of_those_who_wait_too() {
+    let (site, mut worker, tenants) = ten_tenants();
+    serve_some(&site, &mut worker, &tenants);
+    let last = submit_own(&site, &tenants, 0, 400);
+    let alone = site.engine.estimated_wait(&last).unwrap();
+    let mut quanta = TENANTS[0].0;
+    for (other, (tenths, _)) in TENANTS.iter().enumerate().skip(1) {
+        submit_own(&site, &tenants, other, 1);
+        quanta += tenths;
+        let among = site.engine.estimated_wait(&last).unwrap();
+        let expected = alone * quanta / TENANTS[0].0;
+        assert!(among.abs_diff(expected) < UNIT, "{among:?}, expected {expected:?}");
+    }
+}
+
+// Before a tenant has been served, the engine knows only what others cost.
+#[test]
+fn a_new_tenant_is_taken_for_one_like_all() {
+    let (site, mut worker, tenants) = ten_tenants();
+    submit_own(&site, &tenants, 2, 50);
+    while run_one(&site, &mut worker) {}
+    let like_all = submit_own(&site, &tenants, 2, 30);
+    let expected = site.engine.estimated_wait(&like_all).unwrap();
+    while run_one(&site, &mut worker) {}
+    let same_weight = submit_own(&site, &tenants, 8, 30);
+    assert_eq!(site.engine.estimated_wait(&same_weight), Some(expected));
 }

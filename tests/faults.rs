@@ -7,6 +7,8 @@ mod death;
 mod drain;
 #[path = "faults/grants.rs"]
 mod grants;
+#[path = "faults/handed_back.rs"]
+mod handed_back;
 #[path = "faults/panics.rs"]
 mod panics;
 #[path = "faults/register.rs"]

@@ -21,6 +21,8 @@ mod order;
 mod races;
 #[path = "gate/rate.rs"]
 mod rate;
+#[path = "gate/refused.rs"]
+mod refused;
 #[path = "gate/rig.rs"]
 mod rig;
 #[path = "gate/spending.rs"]

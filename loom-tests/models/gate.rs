@@ -8,7 +8,7 @@ use crate::park::{Alarm, dormitory};
 use crate::ring::{Door, Stamp};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
-use crate::units::{Band, Nanos, Order};
+use crate::units::{Nanos, Order};
 use loom::thread;
 use std::collections::HashMap;
 
@@ -213,12 +213,7 @@ fn gate_expiry_seen() {
             let row = producer.table.row(0);
             let door = Door { generation: 0, bound: 8, head: &row.drained.head_seen };
             let ticket = row.tail.reserve(&producer.pool, door).expect("room");
-            let order = Order {
-                band: Band::LAST,
-                due: Nanos::ZERO,
-                deadline: second,
-                extra: Order::NO_EXTRA,
-            };
+            let order = Order { deadline: second, ..Order::PLAIN };
             let activates = ticket.activates;
             ticket.publish_ordered(&producer.pool, (1, Stamp::NONE), order, 1);
             if activates {

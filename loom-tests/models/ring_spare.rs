@@ -8,7 +8,7 @@ use crate::sync::atomic::{
 };
 use crate::sync::{DrainRight, Owned, UnsafeCell};
 use crate::tenant::Row;
-use crate::units::{Band, Nanos, Order};
+use crate::units::{Band, Order};
 use loom::thread;
 use std::sync::Arc;
 
@@ -215,8 +215,7 @@ fn ring_urgent_told() {
             let (row, pool) = (row_of_producer, pool_of_producer);
             let door = Door { generation: 0, bound: 8, head: &row.drained.head_seen };
             let ticket = row.tail.reserve(&pool, door).expect("room");
-            let (due, deadline, extra) = (Nanos::ZERO, Nanos::MAX, Order::NO_EXTRA);
-            let order = Order { band: Band::FIRST, due, deadline, extra };
+            let order = Order { band: Band::FIRST, ..Order::PLAIN };
             ticket.publish_ordered(&pool, (1, Stamp::NONE), order, 7u64);
             row.drained.tell_urgent();
         });

@@ -184,9 +184,10 @@ impl<J> Aside<J> {
         Some(self.deadlines.first()?.at)
     }
 
-    /// Takes out the job that arrived first, due or not, for lanes that are emptied.
-    pub(crate) fn take_any(&mut self) -> Option<J> {
-        Some(self.remove(self.all.first()?))
+    /// Takes out the job that arrived first, due or not, for lanes that are emptied. With its order.
+    pub(crate) fn take_any(&mut self) -> Option<(Order, J)> {
+        let first = self.all.first()?;
+        Some((self.jobs.entry(first).order, self.remove(first)))
     }
 
     /// Gives memory back if there is no job here and there was room for more than 64.

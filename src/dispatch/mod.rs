@@ -21,6 +21,7 @@ mod visit;
 
 pub use expired::Expired;
 pub(crate) use lanes::{Keeping, Lanes, Start};
+pub(crate) use ordered::HandedBack;
 pub(crate) use plan::{Plan, PlanError};
 pub(crate) use routes::{Branch, Branches};
 pub(crate) use seat::{Seat, Tick, unit};

@@ -13,16 +13,13 @@ use crate::ring::{Kept, Rest, Spare, Stamp, behind};
 use crate::rotation::Findings;
 use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned, fault, mutant};
 use crate::tenant::Drain;
-use crate::units::{Band, Nanos, Order};
+use crate::units::{Nanos, Order};
 use std::sync::Arc;
 
 /// Jobs put in order by one visit.
 const SORTED_MAX: u32 = 4_096;
 /// When a lane is looked at again whose jobs could not all be put in order, or that somebody else held.
 const SOON: Nanos = Nanos(1_000_000);
-/// The order of a job that has none of its own.
-const PLAIN: Order =
-    Order { band: Band::LAST, due: Nanos::ZERO, deadline: Nanos::MAX, extra: Order::NO_EXTRA };
 /// Lanes per chunk of memory.
 const CHUNK_LANES: u32 = if IS_MODEL { 2 } else { 16 };
 
@@ -63,6 +60,17 @@ struct Waiting<T> {
     /// What it draws on beside its tenant's budgets.
     extra: Option<Box<Extra>>,
     payload: T,
+}
+
+/// What a job was submitted with that a drain hands back, beside payload and cost.
+pub(crate) struct HandedBack {
+    /// Which of the tick's grants has the job.
+    pub(crate) at: usize,
+    pub(crate) order: Order,
+    /// What it draws on beside its tenant's budgets.
+    pub(crate) extra: Option<Box<Extra>>,
+    /// What stands for what it requires; 0 for nothing.
+    pub(crate) set: u32,
 }
 
 impl<T> Asides<T> {
@@ -226,7 +234,7 @@ impl Seat {
         jobs.settle(now);
         let lane = (&spot.row.tail, &spot.lanes.pool, kept);
         let taken = drain.head.sort_out(lane, SORTED_MAX, |job| {
-            let order = job.order.unwrap_or(PLAIN);
+            let order = job.order.unwrap_or(Order::PLAIN);
             let extra = spot.lanes.gate.budgets.take(order.extra);
             *has_extras |= extra.is_some();
             let is_due = order.due == Nanos::ZERO;
@@ -265,7 +273,8 @@ impl Seat {
         let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
         let (errands, shelved) = (&mut self.errands, self.grants_are_shelved);
         let next = if self.hands_back {
-            hand_back(&mut apart.jobs, tally.out, &mut granting)
+            let notes = (&mut self.handed_back, set_of(spot));
+            hand_back(&mut apart.jobs, tally.out, &mut granting, notes)
         } else if is_limited {
             let (gate, slot) = (&spot.lanes.gate, spot.tenant.slot());
             let entry = gate.entry(slot);
@@ -323,15 +332,27 @@ impl Seat {
     }
 }
 
-/// Grants jobs in the order in which they came, whatever they cost and whenever they are due.
+/// What stands for what the jobs of a lane require; 0 for nothing.
+fn set_of<T>(spot: &Spot<'_, T>) -> u32 {
+    let branches = spot.lanes.known_branches(spot.tenant.slot());
+    let mut made = branches.iter().flatten();
+    made.find(|branch| branch.lane == spot.lane).map_or(0, |branch| branch.set)
+}
+
+/// Grants jobs in the order in which they came, whatever they cost and whenever they are due, and notes what
+/// each was submitted with. They require what `set` stands for.
 fn hand_back<T>(
     jobs: &mut Aside<Waiting<T>>,
     out: &mut Outbox<Grant<T>>,
     granting: &mut Granting<'_>,
+    (notes, set): (&mut Vec<HandedBack>, u32),
 ) -> Next {
     let mut till = granting.open_till();
     while out.room() > 0 {
-        let Some(job) = jobs.take_any() else { break };
+        let Some((order, job)) = jobs.take_any() else { break };
+        if order != Order::PLAIN || set != 0 {
+            notes.push(HandedBack { at: out.len(), order, extra: job.extra, set });
+        }
         till.purse.draw(job.cost);
         let charge = (job.cost, Held::NOTHING);
         let waited = granting.waited(job.since);

@@ -5,6 +5,7 @@ use super::claimed::Claimed;
 use super::gated::Errands;
 use super::lanes::Lanes;
 use super::linger::{Linger, Stay};
+use super::ordered::HandedBack;
 use super::pace::Pace;
 use super::plan::Plan;
 use super::visit::{Place, Tally, prefetch_job};
@@ -74,6 +75,9 @@ pub(crate) struct Seat {
     pub(crate) grants_are_shelved: bool,
     /// Whether this is a drain that hands back what waits: no limits, no order, no due times.
     pub(crate) hands_back: bool,
+    /// What jobs of the last tick were submitted with that were handed back, in the order of their grants;
+    /// those that say nothing but their cost are left out.
+    pub(crate) handed_back: Vec<HandedBack>,
     /// Visits of the last tick that granted something; filled only for an observer.
     pub(crate) visits: Vec<Visit>,
     pub(crate) observed: bool,
@@ -115,6 +119,7 @@ impl Seat {
             rounds: [0; 64],
             grants_are_shelved: false,
             hands_back: false,
+            handed_back: Vec::new(),
             visits: Vec::new(),
             observed: false,
         };

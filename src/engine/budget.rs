@@ -1,11 +1,13 @@
 //! Budgets from outside: handles, reports of spending, refunds.
 
 use super::Engine;
-use super::job::{BAD_SPENDS, Wishes};
+use super::job::{Spends, Wishes};
+use super::refusal::{BAD_SPENDS, Bound, Why};
 use super::shared::Shared;
 use crate::error::{BudgetError, Reason};
-use crate::gate::{Extra, Purse, too_wide};
+use crate::gate::{Dimensions, Draw, Extra, Purse, too_wide};
 use crate::limit;
+use crate::tenant::Row;
 use crate::units::{BudgetId, Dimension, Nanos};
 use std::sync::Arc;
 
@@ -20,8 +22,6 @@ const KEY_BYTES_MAX: usize = 256;
 
 /// Amounts by number of dimension.
 type Amounts = Vec<(u32, u64)>;
-/// A refusal's reason and detail.
-type Why = (Reason, (u64, u64));
 
 /// What became of spending that was reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -174,5 +174,49 @@ impl<T: Send + 'static> Shared<T> {
             Some(detail) => Err((Reason::TooWide, detail)),
             None => Ok(Some(Box::new(extra))),
         }
+    }
+
+    /// Whose limit never lets a job of `cost` go that comes to `amount` where `limit` is the most; `None` when
+    /// it was another policy's.
+    #[cold]
+    pub(super) fn bound_of(
+        &self,
+        row: &Row,
+        cost: u32,
+        wishes: &Wishes,
+        (amount, limit): (u64, u64),
+    ) -> Option<Box<Bound>> {
+        let (plan, profile) = self.plan_of(row);
+        let rules = &plan.rules[profile];
+        let budgets = &self.lanes.gate.budgets;
+        if rules.rate.is_some_and(|rate| (rate.amount(cost), rate.widest()) == (amount, limit)) {
+            return Some(Box::new(Bound::Rate));
+        }
+        let spends = wishes.spends.as_deref();
+        let needs = |dimension: &str| {
+            let number = budgets.dimensions.intern_below(dimension, DIMENSIONS_MAX);
+            let mut named = spends.into_iter().flat_map(|spends| &spends.amounts);
+            let named = named.find(|(it, _)| Some(it.number) == number).map(|(_, amount)| *amount);
+            named.or_else(|| (dimension == Dimensions::COST_NAME).then_some(cost.into()))
+        };
+        let own = spends.into_iter().flat_map(|spends| &spends.budgets);
+        let own = own.filter_map(|id| budgets.purse(id.number));
+        let mut purses = rules.budgets.iter().map(|draw| Arc::clone(&draw.purse)).chain(own);
+        purses.find_map(|purse| {
+            let mut limits = plan.policy.budget(purse.name())?.limits().iter();
+            let it =
+                limits.find(|it| it.hard == Some(limit) && needs(&it.dimension) == Some(amount))?;
+            let (budget, dimension) = (purse.name().to_owned(), it.dimension.clone());
+            Some(Box::new(Bound::Budget { budget, dimension }))
+        })
+    }
+
+    /// The reverse of [`Shared::extra`].
+    pub(super) fn spends(&self, extra: &Extra) -> Box<Spends> {
+        let engine = self.lanes.number;
+        let budget = |draw: &Draw| BudgetId { number: draw.purse.number(), engine };
+        let amount = |&(number, amount): &(u32, u64)| (Dimension { number, engine }, amount);
+        let budgets = extra.draws.iter().map(budget).collect();
+        Box::new(Spends { budgets, amounts: extra.named.iter().map(amount).collect() })
     }
 }

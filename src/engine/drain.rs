@@ -1,12 +1,14 @@
 //! The way out: stopping without losing a job.
 
-use super::job::Job;
+use super::job::{Job, Wishes};
 use super::shared::{Shared, Shelves};
 use super::{Engine, Owner};
 use crate::claim::Grant;
+use crate::dispatch::HandedBack;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{IS_MODEL, Outbox, Steal, Stealer, mutant, now, thread, wait_timeout};
 use crate::tenant::Tenant;
+use crate::units::Nanos;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +46,20 @@ pub struct DrainReport<T> {
 pub struct Returned<T> {
     /// Whose job it is.
     pub tenant: Tenant,
-    /// The job.
+    /// The job, as it was submitted, but that
+    /// - its cost is what its kind cost then, and its kind is not known any more;
+    /// - a [`delay`](Job::delay) is the moment it came to, and no moment is left once that has passed;
+    /// - the earliest of what limited its wait, its tenant's longest wait included, is its
+    ///   [`deadline`](Job::deadline), also one that has passed;
+    /// - a budget that it named twice is named once.
+    ///
+    /// Moments are the engine's clock's, which may be handed on with
+    /// [`Builder::clock`](crate::Builder::clock). What it [requires](Job::requires) and
+    /// [draws on](Job::budget) is good for that engine: another one refuses the job (`invalid`), and does
+    /// not run it as if it required nothing.
+    ///
+    /// A job that had been granted to a worker's thread and not begun has its cost and nothing else: it
+    /// was due, in time, and its worker could run it.
     pub job: Job<T>,
 }
 
@@ -153,10 +168,34 @@ impl<T: Send + 'static> Shared<T> {
                 _ if self.is_empty() || now() >= patience || mutant!("engine.no_patience") => break,
                 _ => crate::sync::yield_now(),
             }
-            returned.extend(batch.drain().map(give_back));
+            let mut terms = seat.handed_back.drain(..).peekable();
+            let grants = batch.drain().enumerate();
+            returned.extend(grants.map(|(at, grant)| {
+                let mut back = give_back(grant);
+                if let Some(terms) = terms.next_if(|terms| terms.at == at) {
+                    back.job.order = self.wishes(terms);
+                }
+                back
+            }));
         }
         seat.settle_down(&self.lanes);
         self.taken_back.fetch_add((returned.len() - before) as u64, Relaxed);
+    }
+
+    /// What a job that comes back is to be submitted with once more.
+    fn wishes(&self, terms: HandedBack) -> Wishes {
+        let HandedBack { order, extra, set, .. } = terms;
+        let is_due = order.due <= self.clock.now();
+        Wishes {
+            any: true,
+            priority: order.priority,
+            not_before: if is_due { Nanos::ZERO } else { order.due },
+            deadline: order.deadline,
+            set,
+            set_engine: if set == 0 { 0 } else { self.lanes.number },
+            spends: extra.map(|extra| self.spends(&extra)),
+            ..Wishes::NONE
+        }
     }
 
     fn is_empty(&self) -> bool {

@@ -206,9 +206,13 @@ impl<T: Send + 'static> Shared<T> {
 /// In how many rounds of `quantum` cost units `depth` jobs of a lane are served, if they cost what those before
 /// them did.
 fn rounds(depth: u32, row: &Row, quantum: f64) -> u32 {
+    (f64::from(depth) * mean_cost(row).unwrap_or(1.0) / quantum).ceil() as u32
+}
+
+/// What the jobs of a lane have cost so far; `None` when none has been granted.
+pub(super) fn mean_cost(row: &Row) -> Option<f64> {
     let (jobs, cost) = row.served();
-    let job_cost = if jobs == 0 { 1.0 } else { cost as f64 / jobs as f64 };
-    (f64::from(depth) * job_cost / quantum).ceil() as u32
+    (jobs > 0).then(|| cost as f64 / jobs as f64)
 }
 
 /// A tenant, and what holds for it.

@@ -1,8 +1,6 @@
 use super::require::Requirement;
-use crate::error::Reason;
 use crate::tenant::Tenant;
-use crate::units::{Bands, BudgetId, Cost, Dimension, Nanos, Order, Priority};
-use std::fmt;
+use crate::units::{Bands, BudgetId, Dimension, Nanos, Order, Priority};
 use std::time::Duration;
 
 /// A unit of work: a payload and what it costs.
@@ -66,7 +64,8 @@ impl Wishes {
         });
         let due = if due <= now { Nanos::ZERO } else { due };
         let deadline = now.max(due).after(self.max_wait.min(max_wait)).min(self.deadline);
-        Order { band: bands.band(self.priority), due, deadline, extra: Order::NO_EXTRA }
+        let band = bands.band(self.priority);
+        Order { band, priority: self.priority, due, deadline, extra: Order::NO_EXTRA }
     }
 
     fn spends(&mut self) -> &mut Spends {
@@ -90,8 +89,8 @@ impl<T> Job<T> {
         self
     }
 
-    /// Lets the policy's `[costs]` say what the job costs. For a kind whose cost is `"size"`, the
-    /// job's own cost stands.
+    /// Lets the policy's `[costs]` say what the job costs when it is submitted. For a kind whose cost is
+    /// `"size"`, or which the policy in force does not name any more, the job's own cost stands.
     #[inline]
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
@@ -126,7 +125,7 @@ impl<T> Job<T> {
         self
     }
 
-    /// Keeps the job back for a time from its submission.
+    /// Keeps the job back for a time from its submission: from the first attempt, if that waits for room.
     #[inline]
     #[must_use]
     pub fn delay(mut self, time: Duration) -> Self {
@@ -231,140 +230,4 @@ impl Accepted {
     pub fn tenant(&self) -> Tenant {
         self.tenant
     }
-}
-
-/// A job that was not accepted, with the reason. Nothing is kept of it in the engine.
-pub struct Refused<T> {
-    pub(super) job: Job<T>,
-    pub(super) reason: Reason,
-    /// For a full queue: jobs queued and the bound. For an invalid cost: the cost, and 0; for an
-    /// invalid kind 0 and [`FOREIGN_KIND`]; for budgets that cannot be 0 and [`BAD_SPENDS`].
-    pub(super) detail: (u64, u64),
-    /// Milliseconds until a place can come free, 0 where that is not known. Fits beside the reason, so that
-    /// a refusal is no larger for it.
-    pub(super) retry_ms: u32,
-}
-
-/// Marks a refusal for the job's kind.
-pub(super) const FOREIGN_KIND: u64 = u64::MAX;
-/// Marks a refusal for the job's budgets or dimensions.
-pub(super) const BAD_SPENDS: u64 = u64::MAX - 1;
-
-impl<T> Refused<T> {
-    pub(super) fn new(job: Job<T>, reason: Reason, detail: (u64, u64)) -> Self {
-        Refused { job, reason, detail, retry_ms: 0 }
-    }
-
-    /// Why the job was refused.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// How much of the limit was used: the jobs queued for `queue_full`; for `too_wide` and an invalid
-    /// cost, what the job would use. `None` where no limit counts.
-    #[must_use]
-    pub fn current(&self) -> Option<u64> {
-        match self.reason {
-            Reason::QueueFull | Reason::TooWide => Some(self.detail.0),
-            Reason::Invalid if self.is_for_cost() => Some(self.detail.0),
-            _ => None,
-        }
-    }
-
-    /// The limit: of the tenant's queue for `queue_full`, of all queues for `engine_full`, of what its rate
-    /// or budget ever lets go at once for `too_wide`, of a job's cost for an invalid one. `None` for what
-    /// has none.
-    #[must_use]
-    pub fn limit(&self) -> Option<u64> {
-        match self.reason {
-            Reason::QueueFull | Reason::EngineFull | Reason::TooWide => Some(self.detail.1),
-            Reason::Invalid if self.is_for_cost() => Some(Cost::MAX.get().into()),
-            _ => None,
-        }
-    }
-
-    /// How long it is, by the engine's clock, until there can be room again, where that is known: a full
-    /// queue whose next job waits for its rate or for the reset of a budget has none before that moment.
-    /// `None` where room comes with the end of a grant, a change of policy, or not by waiting. In whole
-    /// milliseconds, rounded up, and 49 days for what is longer.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        (self.retry_ms > 0).then(|| Duration::from_millis(self.retry_ms.into()))
-    }
-
-    /// Of a job that is invalid, whether it is so for its cost.
-    fn is_for_cost(&self) -> bool {
-        !matches!(self.detail.1, FOREIGN_KIND | BAD_SPENDS)
-    }
-
-    /// The payload, as it was submitted.
-    pub fn payload(&self) -> &T {
-        &self.job.payload
-    }
-
-    /// The job, as it was submitted.
-    pub fn into_job(self) -> Job<T> {
-        self.job
-    }
-
-    /// The payload, as it was submitted.
-    pub fn into_payload(self) -> T {
-        self.job.payload
-    }
-}
-
-impl<T> fmt::Display for Refused<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (current, limit) = self.detail;
-        match self.reason {
-            Reason::QueueFull => {
-                write!(f, "queue full: {current} of {limit} jobs queued")?;
-                let after = self.retry_after();
-                after.map_or(Ok(()), |time| write!(f, ", retry in {} s", time.as_secs_f64()))
-            }
-            Reason::EngineFull => write!(f, "engine full: room for {limit} jobs is taken"),
-            Reason::Draining => f.write_str("draining: the engine takes no more jobs"),
-            Reason::Closed => f.write_str("closed: the engine has stopped"),
-            Reason::StaleTenant => f.write_str("stale tenant: the handle is no longer valid"),
-            Reason::Invalid if limit == FOREIGN_KIND => {
-                f.write_str("invalid: the kind or requirement belongs to another engine")
-            }
-            Reason::Invalid if limit == BAD_SPENDS => f.write_str(
-                "invalid: a budget or a dimension belongs to another engine, or there are more than 16",
-            ),
-            Reason::Invalid => write!(f, "invalid: cost {current} is outside 1..=1000000"),
-            Reason::TooWide => {
-                write!(
-                    f,
-                    "too wide: {current} is more than the {limit} that a limit ever lets go at once"
-                )
-            }
-            Reason::TooManyClasses => {
-                f.write_str("too many classes: of 4 requirements of a tenant, or 63 of an engine")
-            }
-            Reason::Deadline => f.write_str("deadline: it has passed already"),
-            other => f.write_str(other.code()),
-        }
-    }
-}
-
-impl<T> fmt::Debug for Refused<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused").field("reason", &self.reason).finish_non_exhaustive()
-    }
-}
-
-impl<T> std::error::Error for Refused<T> {}
-
-/// What became of a batch: the first `accepted` jobs were taken, the rest came back.
-#[derive(Debug)]
-#[must_use = "jobs that were refused are in here"]
-pub struct Batch<T> {
-    /// Jobs accepted, from the front of the batch.
-    pub accepted: usize,
-    /// The jobs refused, in order.
-    pub refused: Vec<Job<T>>,
-    /// Why the first of them was refused; `None` when all were accepted.
-    pub reason: Option<Reason>,
 }

@@ -6,6 +6,7 @@ mod drain;
 mod explain;
 mod job;
 mod observe;
+mod refusal;
 mod report;
 mod require;
 mod room;
@@ -21,8 +22,9 @@ pub use budget::{Breach, Reported};
 pub use builder::{Builder, StartError};
 pub use drain::{DrainReport, Returned};
 pub use explain::{BranchStanding, Explanation, Standing, Wait};
-pub use job::{Accepted, Batch, Job, Kind, Refused};
+pub use job::{Accepted, Job, Kind};
 pub use observe::{Observer, PanicReport, Parking, Served};
+pub use refusal::{Batch, Refusal, Refused};
 pub use require::Requirement;
 pub use submit::TenantError;
 pub use worker::{Worker, WorkerError};
@@ -91,6 +93,14 @@ pub enum SetPolicyError {
         /// Most tiers over an engine's life whose grants can be counted.
         most: usize,
     },
+    /// The policy's `[costs]` name kinds of jobs that are new, and the engine would have known too many. Names
+    /// of kinds that are gone count too: reuse them, or restart.
+    TooManyKinds {
+        /// Kinds that the engine would have known, those of the refused policy included.
+        kinds: usize,
+        /// Most kinds over an engine's life.
+        most: usize,
+    },
 }
 
 impl fmt::Display for SetPolicyError {
@@ -106,6 +116,11 @@ impl fmt::Display for SetPolicyError {
                 f,
                 "tier \"{tier}\" cannot have a tier_concurrency: \
                  the engine has known {most} tiers before it, those that are gone included"
+            ),
+            SetPolicyError::TooManyKinds { kinds, most } => write!(
+                f,
+                "costs: the engine would have known {kinds} kinds of jobs, \
+                 those that are gone included, of at most {most}"
             ),
         }
     }
@@ -142,7 +157,7 @@ impl<T: Send + 'static> Engine<T> {
     /// # Cost
     /// A pass over all tenants; workers and submitters do not wait for it.
     pub fn set_policy(&self, policy: Policy) -> Result<(), SetPolicyError> {
-        Ok(self.shared.set_policy(policy)?)
+        self.shared.set_policy(policy)
     }
 
     /// The policy in force.

@@ -10,7 +10,11 @@ use std::time::Duration;
 /// slows those threads. A panic in it is reported through the panic hook and goes no further. An
 /// engine without an observer pays nothing.
 pub trait Observer: Send + Sync {
-    /// A job was accepted; `depth` jobs of the tenant wait, this one included.
+    /// A job was accepted; `depth` jobs of the tenant wait, this one and those with a requirement included.
+    ///
+    /// Called once for each job, in order, those of a batch included. Jobs of a batch that were accepted at
+    /// once are told of one after the other, each with the depth up to it. Workers go on meanwhile: what they
+    /// have taken by then does not count any more, but the job itself.
     fn enqueued(&self, tenant: Tenant, depth: u32) {
         let _ = (tenant, depth);
     }

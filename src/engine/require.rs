@@ -1,15 +1,17 @@
 //! Jobs that not every worker can run.
 
 use super::Engine;
-use super::job::{Accepted, Job, Refused};
+use super::job::{Accepted, Job};
+use super::refusal::Refused;
 use super::room::Manner;
 use super::shared::Shared;
 use crate::dispatch::{Branch, Branches, Lanes};
 use crate::error::Reason;
 use crate::gate::Extra;
 use crate::ring::{Door, ReserveError, Stamp};
+use crate::route::CLASSES_MAX;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::tenant::{Row, Tenant};
+use crate::tenant::{EXTRA_PER_TENANT, Row, Tenant};
 use crate::units::{Capabilities, Nanos, Order};
 
 /// What a job requires of its worker, good for one engine: a set of capabilities.
@@ -25,7 +27,8 @@ pub(super) const BRANCH_SHIFT: u32 = 23;
 
 /// Why a branch got no job.
 enum NoPlace {
-    TooManyClasses,
+    /// The tenant's requirements and how many it may have, or 0 and how many the engine may have.
+    TooManyClasses(u64, u64),
     /// In this lane.
     Reserve(ReserveError, u32),
 }
@@ -58,7 +61,7 @@ impl<T: Send + 'static> Shared<T> {
         let mut job = Some(job);
         let mut attempt = || self.try_branch(tenant, (&mut job, &mut extra), cost, (now, order));
         let mut placed = attempt();
-        if matches!(placed, Err(NoPlace::TooManyClasses)) {
+        if matches!(placed, Err(NoPlace::TooManyClasses(..))) {
             // Classes and lanes go when somebody needs them.
             self.lanes.sweep_branches();
             placed = attempt();
@@ -67,12 +70,14 @@ impl<T: Send + 'static> Shared<T> {
         match placed {
             Ok((lane, accepted)) => {
                 self.lanes.expect(lane, order);
-                self.tell_enqueued(tenant, row);
+                self.tell_enqueued(tenant, 1);
                 Ok(accepted)
             }
             Err(no_place) => {
                 let (why, lane) = match no_place {
-                    NoPlace::TooManyClasses => ((Reason::TooManyClasses, (0, 0)), tenant.slot()),
+                    NoPlace::TooManyClasses(used, most) => {
+                        ((Reason::TooManyClasses, (used, most)), tenant.slot())
+                    }
                     NoPlace::Reserve(error, lane) => {
                         (self.why(error, row.bound.load(Relaxed)), lane)
                     }
@@ -147,11 +152,14 @@ fn branch_for<T>(
     }
     let is_vacant =
         |branch: &Option<Branch>| branch.is_none_or(|branch| lanes.is_vacant(branch.lane));
-    let at = branches.iter().position(is_vacant).ok_or(NoPlace::TooManyClasses)?;
+    let own = u64::from(EXTRA_PER_TENANT);
+    let at = branches.iter().position(is_vacant).ok_or(NoPlace::TooManyClasses(own, own))?;
     if let Some(branch) = branches[at].take() {
         lanes.give_back(branch);
     }
-    let branch = lanes.routes.attach(set, &lanes.table, now).ok_or(NoPlace::TooManyClasses)?;
+    // The class of jobs that require nothing is always there.
+    let all = NoPlace::TooManyClasses(0, CLASSES_MAX as u64 - 1);
+    let branch = lanes.routes.attach(set, &lanes.table, now).ok_or(all)?;
     let row = lanes.table.row(branch.lane);
     row.adopt(tenant.slot(), branch.class.index());
     row.drained.begin_tenant(tenant.generation());

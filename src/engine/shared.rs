@@ -1,9 +1,10 @@
 //! What the engine's handle, its workers and its threads have in common.
 
+use super::SetPolicyError;
 use super::observe::{Observer, PanicReport, Parking, Served};
 use crate::claim::Ledger;
 use crate::clock::Clock;
-use crate::dispatch::{Expired, Keeping, Lanes, Plan, PlanError, Seat, unit};
+use crate::dispatch::{Expired, Keeping, Lanes, Plan, Seat, unit};
 use crate::error::Reason;
 use crate::park::{Bed, Look};
 use crate::policy::Policy;
@@ -310,7 +311,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// Publishes `policy`, then tells every row what holds for it now.
-    pub(super) fn set_policy(&self, policy: Policy) -> Result<(), PlanError> {
+    pub(super) fn set_policy(&self, policy: Policy) -> Result<(), SetPolicyError> {
         let _planning = self.planning.lock().expect("no code panics while planning");
         let old = self.lanes.plan.load();
         let is_used = |tier| {
@@ -319,7 +320,8 @@ impl<T: Send + 'static> Shared<T> {
         };
         let mut plan = old.next(policy, is_used)?;
         if plan.kinds.len() > KINDS_MAX {
-            return Err(PlanError::Fixed("costs", KINDS_MAX as u64, plan.kinds.len() as u64));
+            let (kinds, most) = (plan.kinds.len(), KINDS_MAX);
+            return Err(SetPolicyError::TooManyKinds { kinds, most });
         }
         let mut moved = Vec::new();
         let names = old.policy.overrides().chain(plan.policy.overrides());

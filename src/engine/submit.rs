@@ -1,8 +1,10 @@
 //! The way in.
 
 use super::Engine;
-use super::job::{Accepted, Batch, FOREIGN_KIND, Job, Kind, Refused, Wishes};
+use super::explain::mean_cost;
+use super::job::{Accepted, Job, Kind, Wishes};
 use super::observe::Observer;
+use super::refusal::{Batch, FOREIGN_KIND, Refusal, Refused, Why};
 use super::require::BRANCH_SHIFT;
 use super::room::Manner;
 use super::shared::Shared;
@@ -81,7 +83,7 @@ impl<T: Send + 'static> Engine<T> {
 
     /// Queues jobs in order, with one read-modify-write for up to 64 of them; stops at the first
     /// that is refused. Never waits for room, whatever the tenant's overload rule says: what does not fit
-    /// comes back.
+    /// comes back, and [`Batch::why`] says what a refusal of the first job says that came back.
     pub fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
         self.shared.submit_batch(tenant, jobs)
     }
@@ -114,9 +116,17 @@ impl<T: Send + 'static> Engine<T> {
 
     /// How long an accepted job will wait from now, if the load stays as it is:
     /// `ceil(cost ahead / quantum)` rounds, each as long as all backlogged tenants' quanta take
-    /// when every worker that has served is busy. How fast that is, is measured since the start,
-    /// over the time in which workers had something to do: idle hours do not count. `None` as for
-    /// [`position`](Engine::position), and as long as no job has been settled.
+    /// when every worker that has served is busy. `None` as for [`position`](Engine::position), and as long
+    /// as no job has been settled.
+    ///
+    /// Costs of jobs that wait are not added up. The cost ahead is the job's position times what the
+    /// tenant's jobs have cost so far on average, when they were granted; of a tenant of which none has been
+    /// granted, what all tenants' have. Jobs with a requirement have an average of their own for each tenant.
+    ///
+    /// How fast the workers are is measured since the start, over the time in which they had something
+    /// to do: idle hours do not count. Limits, due moments, priorities and what workers cannot run are not looked at,
+    /// nor does a tenant's quantum count as shared between jobs with different requirements: with any
+    /// of these the wait may be longer.
     ///
     /// # Cost
     /// A pass over the backlogged tenants.
@@ -220,7 +230,7 @@ impl<T: Send + 'static> Shared<T> {
         if activates {
             lanes.activate(tenant.slot());
         }
-        self.tell_enqueued(tenant, row);
+        self.tell_enqueued(tenant, 1);
         Ok(Accepted { tenant, place })
     }
 
@@ -245,8 +255,7 @@ impl<T: Send + 'static> Shared<T> {
         }
         let now = self.clock.now();
         let max_wait = Nanos(row.max_wait.load(Relaxed));
-        let mut order = job.order.order(now, max_wait, lanes.bands());
-        order.deadline = order.deadline.min(manner.deadline());
+        let mut order = manner.order(now, || job.order.order(now, max_wait, lanes.bands()));
         if order.deadline <= now {
             return Err(self.refuse(job, Some((row, cost)), Reason::Deadline, (0, 0)));
         }
@@ -275,7 +284,7 @@ impl<T: Send + 'static> Shared<T> {
             lanes.activate(tenant.slot());
         }
         lanes.expect(tenant.slot(), order);
-        self.tell_enqueued(tenant, row);
+        self.tell_enqueued(tenant, 1);
         Ok(Accepted { tenant, place })
     }
 
@@ -299,7 +308,7 @@ impl<T: Send + 'static> Shared<T> {
         tenant: Tenant,
         own: u32,
         kind: Option<Kind>,
-    ) -> Result<u32, (Reason, (u64, u64))> {
+    ) -> Result<u32, Why> {
         if tenant.engine() != lanes.number {
             return Err((Reason::StaleTenant, (0, 0)));
         }
@@ -313,15 +322,11 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    pub(super) fn check_job(
-        &self,
-        tenant: Tenant,
-        job: &Job<T>,
-    ) -> Result<u32, (Reason, (u64, u64))> {
+    pub(super) fn check_job(&self, tenant: Tenant, job: &Job<T>) -> Result<u32, Why> {
         self.check(&self.lanes, tenant, job.cost, job.kind)
     }
 
-    fn cost_of_kind(&self, kind: Kind, own: u32) -> Result<u32, (Reason, (u64, u64))> {
+    fn cost_of_kind(&self, kind: Kind, own: u32) -> Result<u32, Why> {
         if kind.engine != self.lanes.number {
             return Err((Reason::Invalid, (0, FOREIGN_KIND)));
         }
@@ -338,7 +343,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    pub(super) fn why(&self, error: ReserveError, bound: u32) -> (Reason, (u64, u64)) {
+    pub(super) fn why(&self, error: ReserveError, bound: u32) -> Why {
         match error {
             ReserveError::Stale => (Reason::StaleTenant, (0, 0)),
             ReserveError::Closed => (self.closed_reason(), (0, 0)),
@@ -360,38 +365,50 @@ impl<T: Send + 'static> Shared<T> {
         // A stale handle's row may be another tenant's by now.
         let row = of.filter(|_| reason != Reason::StaleTenant);
         self.count_refusal(reason, row.map(|(row, _)| row), row.map_or(0, |(_, cost)| cost));
-        Refused::new(job, reason, detail)
+        let mut why = Refusal::new((reason, detail));
+        if let (Reason::TooWide, Some((row, cost))) = (reason, row) {
+            why.bound = self.bound_of(row, cost, &job.order, detail);
+        }
+        Refused { job, why }
     }
 
+    /// Tells the observer, if there is one, of jobs of the tenant that have just been accepted.
     #[inline]
-    pub(super) fn tell_enqueued(&self, tenant: Tenant, row: &Row) {
+    pub(super) fn tell_enqueued(&self, tenant: Tenant, jobs: u32) {
         if let Some(observer) = &self.observer {
-            self.tell_observer(&**observer, tenant, row);
+            self.tell_observer(&**observer, tenant, jobs);
         }
     }
 
     #[cold]
-    fn tell_observer(&self, observer: &dyn Observer, tenant: Tenant, row: &Row) {
-        let depth = row.progress().1;
-        let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
+    fn tell_observer(&self, observer: &dyn Observer, tenant: Tenant, jobs: u32) {
+        let branches = self.lanes.known_branches(tenant.slot());
+        let branches = branches.iter().flatten().map(|branch| branch.lane);
+        let lanes = std::iter::once(tenant.slot()).chain(branches);
+        let depth: u32 = lanes.map(|lane| self.lanes.table.row(lane).progress().1).sum();
+        for later in (0..jobs).rev() {
+            // Workers may have taken it already, and it has been accepted all the same.
+            let depth = depth.saturating_sub(later).max(1);
+            let _ = self.guard(None, None, || observer.enqueued(tenant, depth));
+        }
     }
 
     fn submit_batch(&self, tenant: Tenant, jobs: Vec<Job<T>>) -> Batch<T> {
         let mut jobs = std::collections::VecDeque::from(jobs);
         let mut accepted = 0;
         while let Some(job) = jobs.front() {
-            let checked = self.check_job(tenant, job).map_err(|(reason, _)| (reason, 0));
+            let checked = self.check_job(tenant, job).map_err(|why| (Refusal::new(why), 0));
             let taken = checked.and_then(|_| self.submit_some(tenant, &mut jobs));
             match taken {
                 Ok(count) => accepted += count,
-                Err((reason, counted)) => {
+                Err((why, counted)) => {
                     let uncounted = jobs.iter().skip(counted);
-                    uncounted.for_each(|job| self.count_batch_refusal(tenant, job, reason));
-                    return Batch { accepted, refused: jobs.into(), reason: Some(reason) };
+                    uncounted.for_each(|job| self.count_batch_refusal(tenant, job, why.reason));
+                    return Batch::new(accepted, jobs.into(), Some(why));
                 }
             }
         }
-        Batch { accepted, refused: Vec::new(), reason: None }
+        Batch::new(accepted, Vec::new(), None)
     }
 
     fn count_batch_refusal(&self, tenant: Tenant, job: &Job<T>, reason: Reason) {
@@ -407,7 +424,7 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         tenant: Tenant,
         jobs: &mut std::collections::VecDeque<Job<T>>,
-    ) -> Result<usize, (Reason, usize)> {
+    ) -> Result<usize, (Refusal, usize)> {
         let row = self.lanes.table.row(tenant.slot());
         let door = door(tenant, row);
         let is_plain = |job: &Job<T>| !job.order.any && self.check_job(tenant, job).is_ok();
@@ -418,7 +435,8 @@ impl<T: Send + 'static> Shared<T> {
         let wanted = u32::try_from(good).unwrap_or(u32::MAX);
         let stamp = self.stamp(&self.lanes, row);
         let reserved = row.tail.reserve_span(&self.lanes.pool, door, wanted);
-        let mut span = reserved.map_err(|error| (self.why(error, door.bound).0, 0))?;
+        let refusal = |error| self.advise(tenant.slot(), self.why(error, door.bound));
+        let mut span = reserved.map_err(|error| (refusal(error), 0))?;
         let (activates, count) = (span.activates, span.len() as usize);
         while let Some(ticket) = span.next_ticket() {
             let job = jobs.pop_front().expect("no more positions than jobs were asked for");
@@ -428,7 +446,7 @@ impl<T: Send + 'static> Shared<T> {
         if activates {
             self.lanes.activate(tenant.slot());
         }
-        self.tell_enqueued(tenant, row);
+        self.tell_enqueued(tenant, count as u32);
         Ok(count)
     }
 
@@ -437,34 +455,39 @@ impl<T: Send + 'static> Shared<T> {
         &self,
         tenant: Tenant,
         jobs: &mut std::collections::VecDeque<Job<T>>,
-    ) -> Result<usize, (Reason, usize)> {
+    ) -> Result<usize, (Refusal, usize)> {
         let job = jobs.pop_front().expect("the caller has seen one");
         match self.submit(&self.lanes, tenant, job, Manner::Once) {
             Ok(_) => Ok(1),
             Err(refused) => {
-                let reason = refused.reason;
                 jobs.push_front(refused.job);
-                Err((reason, 1))
+                Err((refused.why, 1))
             }
         }
     }
 
-    fn position(&self, accepted: &Accepted) -> Option<u32> {
+    /// The lane that an accepted job was put into, unless that lane is gone.
+    fn lane_of(&self, accepted: &Accepted) -> Option<&Row> {
         let tenant = accepted.tenant;
         if tenant.engine() != self.lanes.number {
             return None;
         }
-        let first = self.lanes.table.row(tenant.slot());
-        let row = match accepted.place >> BRANCH_SHIFT {
-            0 => first,
+        let lane = match accepted.place >> BRANCH_SHIFT {
+            0 => tenant.slot(),
             at => {
                 let branches = self.lanes.known_branches(tenant.slot());
-                self.lanes.table.row(branches.get(at as usize - 1)?.as_ref()?.lane)
+                branches.get(at as usize - 1)?.as_ref()?.lane
             }
         };
+        Some(self.lanes.table.row(lane))
+    }
+
+    fn position(&self, accepted: &Accepted) -> Option<u32> {
+        let (tenant, row) = (accepted.tenant, self.lane_of(accepted)?);
         let head = row.drained.head_seen.load(Relaxed);
         let ahead = distance(head, accepted.place & ((1 << BRANCH_SHIFT) - 1));
         let waits = ahead < distance(head, row.tail.look().tail());
+        let first = self.lanes.table.row(tenant.slot());
         let is_good = first.tail.look().generation() == tenant.generation();
         (waits && is_good).then_some(ahead + 1)
     }
@@ -477,7 +500,8 @@ impl<T: Send + 'static> Shared<T> {
             plan.profiles.get(profile).map_or(0.0, |profile| profile.quantum.units())
         };
         let speed = self.speed()?;
-        let ahead = f64::from(position) * speed.job_cost;
+        let job_cost = mean_cost(self.lane_of(accepted)?).unwrap_or(speed.job_cost);
+        let ahead = f64::from(position) * job_cost;
         let own = quantum_of(accepted.tenant.slot());
         let mut all = 0.0;
         self.lanes.rotation.for_each(|lane| all += quantum_of(lane));

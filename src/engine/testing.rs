@@ -3,7 +3,8 @@
 //!
 //! Behind the feature `testing` and no part of the API: it may change in any release.
 
-use super::job::{Accepted, Job, Refused};
+use super::job::{Accepted, Job};
+use super::refusal::Refused;
 use super::shared::Shared;
 use super::submit::door;
 use super::{Builder, Engine, Worker};
@@ -119,7 +120,7 @@ impl<T: Send + 'static> Pending<'_, T> {
         self.join(activates);
         self.order.into_iter().for_each(|order| lanes.expect(self.tenant.slot(), order));
         let shared = &self.engine.shared;
-        shared.tell_enqueued(self.tenant, self.engine.lanes.table.row(self.tenant.slot()));
+        shared.tell_enqueued(self.tenant, 1);
         Accepted { tenant: self.tenant, place }
     }
 

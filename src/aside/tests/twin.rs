@@ -5,6 +5,7 @@ use crate::units::{Nanos, Order, property_config};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRng, TestRunner};
+use std::fmt::Debug;
 
 /// What the check drives: the engine's structure, its twin, or a twin with a flaw. Jobs are their
 /// arrival numbers.
@@ -17,7 +18,7 @@ pub(super) trait Lane {
     fn expired(&mut self, now: Nanos) -> Option<u64>;
     fn next_due(&self) -> Option<Nanos>;
     fn next_deadline(&self) -> Option<Nanos>;
-    fn take_any(&mut self) -> Option<u64>;
+    fn take_any(&mut self) -> Option<(Order, u64)>;
     fn bar(&mut self);
     fn unbar(&mut self);
     fn has_barred(&self) -> bool;
@@ -51,7 +52,7 @@ impl Lane for Aside<u64> {
     fn next_deadline(&self) -> Option<Nanos> {
         self.next_deadline()
     }
-    fn take_any(&mut self) -> Option<u64> {
+    fn take_any(&mut self) -> Option<(Order, u64)> {
         self.take_any()
     }
     fn bar(&mut self) {
@@ -221,11 +222,11 @@ impl Lane for Twin {
     fn next_deadline(&self) -> Option<Nanos> {
         self.jobs.iter().map(|j| j.order.deadline).filter(|&at| at != Nanos::MAX).min()
     }
-    fn take_any(&mut self) -> Option<u64> {
+    fn take_any(&mut self) -> Option<(Order, u64)> {
         let first = *self.jobs.iter().min_by_key(|j| j.job)?;
         let job = self.leave(first);
         self.note(None);
-        Some(job)
+        Some((first.order, job))
     }
     fn bar(&mut self) {
         let Some(next) = self.next() else { return };
@@ -310,15 +311,21 @@ impl Seen {
     }
 }
 
+fn same<J: PartialEq + Debug>(
+    what: &str,
+    step: usize,
+    got: Option<J>,
+    expected: Option<J>,
+) -> Result<(), String> {
+    let told = format!("{what} at step {step}: {got:?}, expected {expected:?}");
+    if got == expected { Ok(()) } else { Err(told) }
+}
+
 /// Drives a lane and a twin, and says where they part. The last jobs are taken out of both, so that
 /// none is lost or doubled.
 pub(super) fn part(subject: &mut impl Lane, ops: &[Op]) -> Result<(), String> {
     let mut twin = Twin::new(Flaw::None);
     let (mut now, mut jobs) = (Nanos(1_000), 0);
-    let same = |what: &str, step: usize, got: Option<u64>, expected: Option<u64>| {
-        let told = format!("{what} at step {step}: {got:?}, expected {expected:?}");
-        if got == expected { Ok(()) } else { Err(told) }
-    };
     for (step, op) in ops.iter().enumerate() {
         match *op {
             Op::Put { jobs: count, band, due, deadline } => {
