@@ -51,7 +51,7 @@ impl<T> Claimed<'_, '_, T> {
         spot.row.drained.drain.open(right, |drain| spot.greet(drain));
         match seat.visit_ordered(&spot, right, tally, findings) {
             Place::Gone | Place::Parked | Place::Ordered => {}
-            Place::Again | Place::Over | Place::Lingers => findings.unseen(right),
+            Place::Again | Place::Over | Place::Stalled | Place::Lingers => findings.unseen(right),
         }
         std::mem::forget(self);
     }
@@ -60,7 +60,7 @@ impl<T> Claimed<'_, '_, T> {
     fn visit_rights(&mut self) {
         let Claimed { seat, lanes, claim, rights, findings, tally, .. } = self;
         match &mut rights[..] {
-            [right] if claim.is_used_up() && !findings.leaves_backlog() => {
+            [right] if claim.is_used_up() && !findings.keeps_any() => {
                 seat.visit_alone(lanes, claim, right, tally, findings);
             }
             rights => seat.visit_all(lanes, claim, rights, tally, findings),

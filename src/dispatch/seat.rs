@@ -204,6 +204,10 @@ impl Seat {
         // A job with a deadline may have left no room for others.
         self.pace.found(jobs, if full { jobs } else { most });
         self.finish(lanes, now, jobs, tally.cost);
+        if tally.stalled && jobs > 0 {
+            // Somebody else is to look after the unfinished producers while these jobs run.
+            lanes.wake_for_all();
+        }
         match jobs {
             0 if tally.stalled => Tick::Stalled,
             0 => {
@@ -379,6 +383,7 @@ impl Seat {
         match place {
             Place::Again => findings.again(right),
             Place::Over => findings.over(right),
+            Place::Stalled => findings.stalled(right),
             Place::Lingers => findings.lingers(right),
             Place::Gone | Place::Parked | Place::Ordered => {}
         }

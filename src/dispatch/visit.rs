@@ -88,6 +88,8 @@ pub(super) struct Spot<'a, T> {
 pub(super) enum Place {
     Again,
     Over,
+    /// The same: the next producer has not finished.
+    Stalled,
     Lingers,
     Gone,
     /// Out of the rotation, into the lot.
@@ -426,7 +428,7 @@ impl Seat {
             // Nothing is saved up meanwhile, as with an empty lane: a stall must not end in a burst.
             drain.account.empty();
             tally.stalled = true;
-            return Ok(Place::Over);
+            return Ok(Place::Stalled);
         }
         drain.account.empty();
         spot.row.note_rest(spot.lanes.latest(), drain.account.owes());

@@ -112,6 +112,8 @@ pub(crate) struct Findings {
     again: u64,
     /// Lanes whose turn is over.
     over: u64,
+    /// Those of them whose next producer has not finished: nobody else could take their jobs either.
+    stalled: u64,
     /// Lanes found empty that stay for one more round.
     lingering: u64,
     /// Lanes that were not visited after all.
@@ -135,6 +137,12 @@ impl Findings {
     #[inline]
     pub(crate) fn over(&mut self, right: &DrainRight) {
         self.over |= 1 << (right.lane() % 64);
+    }
+
+    /// The same, because its next producer has not finished.
+    pub(crate) fn stalled(&mut self, right: &DrainRight) {
+        self.over(right);
+        self.stalled |= 1 << (right.lane() % 64);
     }
 
     /// The lane is empty and stays for one more round, at whose start it is looked at first.
@@ -191,8 +199,14 @@ impl Findings {
 
     /// Whether any lane stays in the rotation.
     #[inline]
-    pub(crate) fn leaves_backlog(&self) -> bool {
+    pub(crate) fn keeps_any(&self) -> bool {
         self.again | self.over | self.lingering | self.unseen != 0
+    }
+
+    /// Whether any lane stays in the rotation that another worker could serve.
+    #[inline]
+    pub(crate) fn leaves_backlog(&self) -> bool {
+        self.again | self.over & !self.stalled | self.lingering | self.unseen != 0
     }
 }
 

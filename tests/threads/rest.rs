@@ -74,26 +74,31 @@ fn an_idle_engine_uses_no_processor_time() {
     });
 }
 
+/// What each thread of an engine with so many workers uses while an unfinished producer is all there is.
+fn beside_an_unfinished_producer(workers: usize) -> Result<String, String> {
+    let (engine, threads, runs) = start(workers);
+    let (holder, tenant) =
+        (engine.tenant("holder", "scale").unwrap(), engine.tenant("acme", "scale").unwrap());
+    let mut stopped = None;
+    // Behind a job, so that the lane stands in the rotation.
+    fill_while_held(&engine, holder, workers, || {
+        assert!(engine.submit(tenant, None).is_ok());
+        stopped = Some(testing::reserve(&engine, tenant, None).expect("there is room"));
+    });
+    await_runs(&runs, workers as u64 + 1);
+    let used = used_by(&threads);
+    let stalls = engine.snapshot().workers.iter().map(|worker| worker.stalls).sum::<u64>();
+    stopped.take().expect("reserved above").finish();
+    await_runs(&runs, workers as u64 + 2);
+    assert!(stalls > 0, "a worker saw the unfinished producer");
+    // A sleep of 1 ms each: of 100 us there would be thousands.
+    let waits = SPAN.as_millis() as u64 + 50;
+    within(&used, SPAN / 5, waits)
+}
+
 #[test]
 fn an_unfinished_producer_is_looked_after_once_a_millisecond() {
-    within_tries("unfinished producer", 3, || {
-        let (engine, threads, runs) = start(1);
-        let (holder, tenant) =
-            (engine.tenant("holder", "scale").unwrap(), engine.tenant("acme", "scale").unwrap());
-        let mut stopped = None;
-        // Behind a job, so that the lane stands in the rotation.
-        fill_while_held(&engine, holder, 1, || {
-            assert!(engine.submit(tenant, None).is_ok());
-            stopped = Some(testing::reserve(&engine, tenant, None).expect("there is room"));
-        });
-        await_runs(&runs, 2);
-        let used = used_by(&threads);
-        let stalls = engine.snapshot().workers.iter().map(|worker| worker.stalls).sum::<u64>();
-        stopped.take().expect("reserved above").finish();
-        await_runs(&runs, 3);
-        assert!(stalls > 0, "the worker saw the unfinished producer");
-        // A sleep of 1 ms each: of 100 us there would be thousands.
-        let waits = SPAN.as_millis() as u64 + 50;
-        within(&used, SPAN / 5, waits)
-    });
+    for workers in [1, 2] {
+        within_tries("unfinished producer", 3, || beside_an_unfinished_producer(workers));
+    }
 }
