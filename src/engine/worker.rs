@@ -160,8 +160,10 @@ impl<T: Send + 'static> Worker<T> {
     }
 
     /// As [`next_batch`](Worker::next_batch), but sleeps up to `limit` for the first job. Empty
-    /// when the time is up or the engine has stopped.
+    /// when the time is up or the engine has stopped, and at once for `most` 0.
     pub fn wait_batch(&mut self, most: usize, limit: Duration) -> std::vec::Drain<'_, Grant<T>> {
+        // Asleep it would be woken for jobs that it does not take.
+        let limit = if most == 0 { Duration::ZERO } else { limit };
         let deadline = sync::now().checked_add(limit);
         loop {
             let now = self.shared.clock.now();

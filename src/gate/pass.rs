@@ -195,18 +195,20 @@ impl<'a> Pass<'a> {
             }
         }
         if std::mem::replace(&mut self.noted, self.admitted) < self.admitted {
-            self.lanes_own(State::end_wait);
+            if self.lane == self.slot {
+                self.state.end_wait();
+            } else {
+                self.branchs_own(State::end_wait);
+            }
         }
     }
 
-    /// Changes what is known of the lane: of a tenant's first it stands beside what is known of the tenant.
-    #[inline]
-    fn lanes_own<R>(&mut self, change: impl FnOnce(&mut State) -> R) -> R {
-        if self.lane == self.slot {
-            change(self.state)
-        } else {
-            self.gate.entry(self.lane).open(change)
-        }
+    /// Changes what is known of a lane that is not the tenant's first; of that one it stands beside what is
+    /// known of the tenant.
+    #[cold]
+    #[inline(never)]
+    fn branchs_own<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        self.gate.entry(self.lane).open(change)
     }
 
     /// Writes down what a grant that holds `held` has reserved. Returns what its receipt is to carry in place
@@ -234,8 +236,9 @@ impl<'a> Pass<'a> {
     pub(crate) fn waits(&mut self, denial: &Denial) -> Nanos {
         self.count();
         let (reason, now) = (denial.reason, self.now);
-        let (goes_on, since) =
-            self.lanes_own(|state| (state.waits_for(reason), state.wait(reason, now)));
+        let wait = |state: &mut State| (state.waits_for(reason), state.wait(reason, now));
+        let is_first = self.lane == self.slot;
+        let (goes_on, since) = if is_first { wait(self.state) } else { self.branchs_own(wait) };
         let part = denial.budget.filter(|_| !goes_on);
         if let Some((part, place)) = part.and_then(|part| Some((part, part.place?))) {
             let purse = self.gate.budgets.purse(part.budget);

@@ -115,11 +115,11 @@ impl Sleepers {
         full_fence(ord!("park.fence", SeqCst => AcqRel));
     }
 
-    /// Withdraws the announcement. `false` when somebody has taken it as the one to wake.
-    pub(crate) fn withdraw(&self, seat: usize) -> bool {
+    /// Withdraws the announcement, unless somebody has taken it as the one to wake.
+    pub(crate) fn withdraw(&self, seat: usize) {
         let bit = 1 << (seat % 64);
         // ORDERING(park.wake): AcqRel; pairs with park.announce.
-        self.asleep[seat / 64].fetch_and(!bit, ord!("park.wake", AcqRel => Relaxed)) & bit != 0
+        self.asleep[seat / 64].fetch_and(!bit, ord!("park.wake", AcqRel => Relaxed));
     }
 }
 
@@ -146,25 +146,23 @@ impl Bed {
     }
 
     /// Sleeps until woken or until `limit` has passed, unless `has_work` says otherwise after the
-    /// announcement. Returns whether somebody woke this worker to do work: then it must do some,
-    /// or pass the wake on.
+    /// announcement. Whatever ended it, the worker looks for work next.
     pub(crate) fn sleep(
         &self,
         sleepers: &Sleepers,
         limit: Option<Duration>,
         has_work: impl Fn() -> bool,
-    ) -> bool {
+    ) {
         if mutant!("park.check_before_announce") && has_work() {
-            return false;
+            return;
         }
         sleepers.announce(self.seat);
-        if self.looks_again() && has_work() {
-            return !sleepers.withdraw(self.seat);
+        if !(self.looks_again() && has_work()) {
+            match limit {
+                Some(limit) => self.parker.park_timeout(limit),
+                None => self.parker.park(),
+            }
         }
-        match limit {
-            Some(limit) => self.parker.park_timeout(limit),
-            None => self.parker.park(),
-        }
-        !sleepers.withdraw(self.seat)
+        sleepers.withdraw(self.seat);
     }
 }

@@ -144,6 +144,7 @@ fn waiting_ends_when_the_time_is_up_or_the_engine_stops() {
     let start = Instant::now();
     assert_eq!(worker.wait_batch(1, Duration::from_millis(20)).count(), 0);
     assert!(start.elapsed() >= Duration::from_millis(20));
+    assert_eq!(worker.wait_batch(0, Duration::from_secs(600)).count(), 0, "nothing to wait for");
     let sleeper = thread::spawn({
         let engine = engine.clone();
         move || {

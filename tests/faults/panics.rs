@@ -4,7 +4,7 @@ use fairlane::{Engine, Grant, Job, Observer, PanicReport, Served, Tenant};
 use std::panic::panic_any;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Panics that are part of a test say so; they are not worth a backtrace each.
 const EXPECTED: &str = "expected";
@@ -86,9 +86,17 @@ fn a_panicking_handler_is_reported_once_and_the_worker_lives_on() {
     let reports = Reports::default();
     let sink = Arc::clone(&reports);
     let (engine, done, tenant) = run_panicking(move |report| sink.lock().unwrap().push(report));
-    let reports = reports.lock().unwrap();
     let panicking = (0..2_000).filter(misbehaves).count();
+    // The last panic is told and counted after its job is settled, which is what the drain waits for.
+    let counted = || engine.snapshot().workers.iter().map(|worker| worker.panics).sum::<u64>();
+    let limit = Instant::now() + Duration::from_secs(5);
+    while reports.lock().unwrap().len() < panicking || (counted() as usize) < panicking {
+        assert!(Instant::now() < limit, "{} panics counted of {panicking}", counted());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let reports = reports.lock().unwrap();
     assert_eq!((done as usize, reports.len()), (2_000 - panicking, panicking));
+    assert_eq!(counted() as usize, panicking);
     assert!(reports.iter().all(|report| report.tenant == Some(tenant) && report.worker.is_some()));
     assert_eq!(count(&reports, |report| report.message.as_deref() == Some("expected: a text")), 40);
     assert_eq!(
@@ -96,15 +104,6 @@ fn a_panicking_handler_is_reported_once_and_the_worker_lives_on() {
         1
     );
     assert_eq!(count(&reports, |report| report.message.is_none()), 80);
-    let counted = || engine.snapshot().workers.iter().map(|worker| worker.panics).sum::<u64>();
-    // The last panic is counted after its job is settled, which is what the drain waits for.
-    for _ in 0..1_000 {
-        if counted() as usize == panicking {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("{} panics counted, {panicking} reported", counted());
 }
 
 #[test]
