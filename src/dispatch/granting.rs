@@ -1,6 +1,5 @@
 //! How a job becomes a grant.
 
-use super::plan::Profile;
 use crate::claim::{Grant, Ledger, Receipt, Waited};
 use crate::fair::Purse;
 use crate::gate::Held;
@@ -28,15 +27,15 @@ pub(super) struct Till<'a> {
 }
 
 impl<'a> Granting<'a> {
-    /// For jobs of `tenant` at `now`, to be paid from `purse`.
+    /// For jobs of `tenant`, of the tier numbered `tier`, at `now`, to be paid from `purse`.
     #[inline]
     pub(super) fn new(
         purse: Purse,
-        (tenant, profile): (Tenant, &Profile),
+        (tenant, tier): (Tenant, u32),
         now: Nanos,
         (ledger, log): (&'a Lender<Ledger>, &'a mut DelayLog),
     ) -> Self {
-        Granting { purse, ledger, tenant, tier: profile.tier, now, log }
+        Granting { purse, ledger, tenant, tier, now, log }
     }
 
     #[inline]

@@ -268,7 +268,7 @@ impl Seat {
         tally: &mut Tally<'_, T>,
     ) -> Next {
         let is_limited = self.holds_to_limits(spot) || (apart.has_extras && !self.hands_back);
-        let whose = (spot.tenant, &spot.profile);
+        let whose = (spot.tenant, spot.tier);
         let books = (&self.ledger, &mut self.log);
         let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
         let (errands, shelved) = (&mut self.errands, self.grants_are_shelved);

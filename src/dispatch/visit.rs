@@ -76,10 +76,12 @@ pub(super) struct Spot<'a, T> {
     pub(super) row: &'a Row,
     pub(super) lane: u32,
     pub(super) tenant: Tenant,
-    pub(super) profile: Profile,
+    pub(super) quantum: Quantum,
+    pub(super) tier: u32,
+    is_limited: bool,
     pub(super) claim: &'a Claim,
     pub(super) news: News,
-    /// The profile's number.
+    /// The number of the profile that the three above are of.
     pub(super) number: u32,
 }
 
@@ -211,27 +213,30 @@ impl Seat {
     ) -> Spot<'a, T> {
         let row = lanes.table.row(lane);
         let number = row.profile();
-        let profile = match self.plan.profiles.get(number as usize) {
-            Some(&profile) => profile,
-            None => self.profile_of_newer_plan(number),
-        };
+        let Profile { tier, quantum, is_limited, .. } = *self.profile(number);
         let (generation, news, others) = row.drained.visit_tenant();
         let tenant = Tenant::new(lane, generation, lanes.number);
         // Made in one piece: what is changed or moved later is copied through memory.
         let (tenant, quantum) = if lane >= lanes.first_branch || others > 0 {
-            shared(lanes, (lane, row), tenant, (profile.quantum, others))
+            shared(lanes, (lane, row), tenant, (quantum, others))
         } else {
-            (tenant, profile.quantum)
+            (tenant, quantum)
         };
-        let profile = Profile { quantum, ..profile };
-        Spot { lanes, row, lane, tenant, profile, claim, news, number }
+        Spot { lanes, row, lane, tenant, quantum, tier, is_limited, claim, news, number }
     }
 
-    /// The tenant was named after this tick's plan was read.
+    #[inline(always)]
+    fn profile(&mut self, number: u32) -> &Profile {
+        if self.plan.profiles.len() <= number as usize {
+            // The tenant was named after this tick's plan was read.
+            self.look_again_at_plan();
+        }
+        &self.plan.profiles[number as usize]
+    }
+
     #[cold]
-    fn profile_of_newer_plan(&mut self, number: u32) -> Profile {
+    fn look_again_at_plan(&mut self) {
         self.look_at_plan();
-        self.plan.profiles[number as usize]
     }
 
     #[inline]
@@ -249,7 +254,7 @@ impl Seat {
         if refill.leap > 1 {
             self.leap(spot, drain, corrected);
         } else {
-            drain.account.begin(refill, spot.profile.quantum);
+            drain.account.begin(refill, spot.quantum);
         }
     }
 
@@ -257,10 +262,10 @@ impl Seat {
     /// a change of tier may have made quanta larger. What has just been given back comes on top.
     #[cold]
     fn leap<T>(&mut self, spot: &Spot<'_, T>, drain: &mut Drain, corrected: i64) {
-        let Spot { lanes, row, profile, claim: &Claim { refill, .. }, .. } = *spot;
+        let Spot { lanes, row, quantum, claim: &Claim { refill, .. }, .. } = *spot;
         let mut plain = drain.account;
-        plain.begin(Refill { leap: 1, ..refill }, profile.quantum);
-        drain.account.begin(refill, profile.quantum);
+        plain.begin(Refill { leap: 1, ..refill }, quantum);
+        drain.account.begin(refill, quantum);
         let first = if drain.head.has_aside {
             // What comes first there shows later; it costs no more than this.
             Some(Cost::MAX.get())
@@ -268,7 +273,7 @@ impl Seat {
             drain.head.first_cost((&row.tail, &lanes.pool, &mut self.returns))
         };
         let enough = micros(first.unwrap_or(0).into()) + corrected.max(0);
-        drain.account.cap_leap(plain, enough, profile.quantum, refill.shift);
+        drain.account.cap_leap(plain, enough, quantum, refill.shift);
     }
 
     /// Serves one lane, and says where it goes. `Err` when it is empty and still to be taken
@@ -314,7 +319,7 @@ impl Seat {
     /// Whether the gate has a say in this visit.
     #[inline]
     pub(super) fn holds_to_limits<T>(&self, spot: &Spot<'_, T>) -> bool {
-        spot.profile.is_limited && !self.hands_back
+        spot.is_limited && !self.hands_back
     }
 
     /// Where a lane goes whose visit has come to `next`, after `any` grants.
@@ -340,7 +345,7 @@ impl Seat {
             let goes_on = drain.account.covers(cost);
             return Ok(if goes_on { Place::Again } else { Place::Over });
         }
-        let (quantum, shift) = (spot.profile.quantum, spot.claim.refill.shift);
+        let (quantum, shift) = (spot.quantum, spot.claim.refill.shift);
         if let Some(turns) = drain.account.end_short(cost, quantum, shift) {
             findings.needs(turns);
         }
@@ -365,7 +370,7 @@ impl Seat {
         drain: &mut Drain,
         tally: &mut Tally<'_, T>,
     ) -> Stop {
-        let whose = (spot.tenant, &spot.profile);
+        let whose = (spot.tenant, spot.tier);
         let books = (&self.ledger, &mut self.log);
         let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
         let lane = (&spot.row.tail, &spot.lanes.pool, &mut self.returns);
@@ -389,7 +394,7 @@ impl Seat {
         if spot.is_branch() {
             gate.entry(spot.lane).begin_for(spot.tenant.generation());
         }
-        let whose = (spot.tenant, &spot.profile);
+        let whose = (spot.tenant, spot.tier);
         let books = (&self.ledger, &mut self.log);
         let granting = Granting::new(drain.account.purse(), whose, tally.now, books);
         let rules = &self.plan.rules[spot.number as usize];
@@ -438,7 +443,7 @@ impl Seat {
     #[inline]
     pub(super) fn observe<T>(&mut self, spot: &Spot<'_, T>, jobs: u32, cost: u64) {
         if self.observed {
-            let quantum = spot.profile.quantum.units();
+            let quantum = spot.quantum.units();
             self.visits.push(Visit { tenant: spot.tenant, jobs, cost, quantum });
         }
     }
