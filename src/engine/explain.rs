@@ -20,6 +20,10 @@ pub struct Explanation {
     /// Its grants in flight, when it has limits: they are counted only then. Slots that it has been handed
     /// and not used yet are included.
     pub in_flight: Option<u32>,
+    /// Rounds until the turn of the job queued last, once the lane takes its turns, if all cost what
+    /// the lane's jobs have cost so far (1 where none has been granted); 0 without jobs. A round takes as
+    /// long as the others' turns; [`Engine::estimated_wait`] has it as a time, for one job.
+    pub rounds_ahead: u32,
     /// What its lane is doing.
     pub standing: Standing,
     /// The same for its lanes of jobs that require something of their worker.
@@ -35,6 +39,8 @@ pub struct BranchStanding {
     pub requires: String,
     /// Jobs that wait there.
     pub depth: u32,
+    /// As of the tenant's first lane.
+    pub rounds_ahead: u32,
     /// What the lane is doing.
     pub standing: Standing,
 }
@@ -52,10 +58,7 @@ pub enum Standing {
     /// What only a visit can know is not foreseen: until a worker has looked at the lane, which one that is
     /// not busy does at once, it is ready also when its next job costs more than a limit lets go, draws on
     /// a budget of its own that is used up, or is not due yet.
-    Ready {
-        /// Rounds until the turn of the job queued last, if all cost what jobs have cost so far.
-        rounds_ahead: u32,
-    },
+    Ready,
     /// The lane is parked, waits outside the rotation, or its next job would be refused now.
     Waiting(Wait),
 }
@@ -121,20 +124,21 @@ impl<T: Send + 'static> Shared<T> {
         let (rules, quantum) = (&plan.rules[profile], plan.profiles[profile].quantum.units());
         let running = || self.lanes.gate.entry(tenant.slot()).running();
         let terms = Terms { tenant, rules, quantum, plan: &plan };
-        let (depth, standing) = self.standing(tenant.slot(), &terms);
+        let (depth, rounds_ahead, standing) = self.standing(tenant.slot(), &terms);
         let branches =
             self.lanes.known_branches(tenant.slot()).into_iter().flatten().map(|branch| {
-                let (depth, standing) = self.standing(branch.lane, &terms);
+                let (depth, rounds_ahead, standing) = self.standing(branch.lane, &terms);
                 let needs = self.lanes.routes.needs(branch.set);
                 let requires = needs.map_or_else(String::new, |needs| needs.to_string());
-                BranchStanding { requires, depth, standing }
+                BranchStanding { requires, depth, rounds_ahead, standing }
             });
         let branches = branches.filter(|branch| branch.depth > 0).collect();
-        Some(Explanation { depth, in_flight: rules.counts().then(running), standing, branches })
+        let in_flight = rules.counts().then(running);
+        Some(Explanation { depth, in_flight, rounds_ahead, standing, branches })
     }
 
-    /// How many jobs wait in a lane, and what it is doing.
-    fn standing(&self, lane: u32, terms: &Terms<'_>) -> (u32, Standing) {
+    /// How many jobs wait in a lane, in how many rounds they are served, and what it is doing.
+    fn standing(&self, lane: u32, terms: &Terms<'_>) -> (u32, u32, Standing) {
         let row = self.lanes.table.row(lane);
         let depth = row.progress().1;
         let standing = match self.hold(lane, depth) {
@@ -142,10 +146,10 @@ impl<T: Send + 'static> Shared<T> {
             None if depth == 0 => Standing::Idle(self.foresee(lane, terms)),
             None => match self.foresee_turn(lane, terms) {
                 Some(wait) => Standing::Waiting(wait),
-                None => Standing::Ready { rounds_ahead: rounds(depth, row, terms.quantum) },
+                None => Standing::Ready,
             },
         };
-        (depth, standing)
+        (depth, rounds(depth, row, terms.quantum), standing)
     }
 
     /// What keeps a lane with `depth` jobs from taking turns, as far as it is known before its next visit: the

@@ -206,7 +206,7 @@ impl System for Fairlane<'_> {
             fairlane::Standing::Waiting(wait) => {
                 Standing::Waits(wait.reason, wait.eligible_at.map(|at| at.0))
             }
-            fairlane::Standing::Ready { .. } => Standing::Ready,
+            fairlane::Standing::Ready => Standing::Ready,
             _ => Standing::Idle,
         }
     }
