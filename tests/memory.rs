@@ -60,6 +60,32 @@ fn an_idle_tenant_costs_at_most_192_bytes() {
     assert!(each <= IDLE_BYTES_MAX, "an idle tenant costs {each:.1} bytes");
 }
 
+// The largest engine there may be: 8 bytes for each tenant that may come, and the rest with its name.
+#[test]
+fn an_engine_for_four_million_tenants_costs_what_its_names_do() {
+    let _alone = alone();
+    let before = live();
+    let policy = Policy::builder().tenants_max(4_000_000).queue_max(10_000_000).build().unwrap();
+    let engine: Engine<Payload> = Engine::builder().workers(1).policy(policy).build().unwrap();
+    let made = live() - before;
+    println!("an engine for 4,000,000 tenants begins with {:.1} MB", made as f64 / 1e6);
+    assert!(made <= 8 * 4_000_000, "it begins with {made} bytes");
+    for number in 0..TENANTS {
+        let tenant = engine.tenant(&name(number, 12), "starter").unwrap();
+        let _ = engine.submit(tenant, [u64::from(number), 0]).unwrap();
+    }
+    let mut worker = engine.worker().unwrap();
+    let mut sum = 0;
+    loop {
+        let jobs = worker.next_batch(4_096).map(|grant| grant.into_payload()[0] + 1);
+        match jobs.sum::<u64>() {
+            0 => break,
+            some => sum += some,
+        }
+    }
+    assert_eq!(sum, u64::from(TENANTS) * u64::from(TENANTS + 1) / 2, "each job once");
+}
+
 // Decision 5: memory follows the work; what was queued once must not be kept for ever per tenant.
 #[test]
 fn a_tenant_that_was_busy_once_costs_no_more_than_an_idle_one() {

@@ -1,7 +1,7 @@
 //! Engines without threads, and criterion with short times, so that all benchmarks take minutes.
 
 use criterion::Criterion;
-use fairlane::{Engine, Job, Policy, Tenant, Worker};
+use fairlane::{Builder, Engine, Job, Policy, Tenant, Worker};
 use std::time::Duration;
 
 /// What a job carries: 16 bytes.
@@ -14,6 +14,14 @@ pub(crate) fn engine(
     jobs: u32,
     base_quantum: u32,
 ) -> (Engine<Payload>, Worker<Payload>, Vec<Tenant>) {
+    build(Engine::builder(), (tenants, jobs, base_quantum))
+}
+
+/// The same of a builder that has been told more.
+pub(crate) fn build(
+    builder: Builder<Payload>,
+    (tenants, jobs, base_quantum): (u32, u32, u32),
+) -> (Engine<Payload>, Worker<Payload>, Vec<Tenant>) {
     let policy = Policy::builder()
         .tenants_max(tenants)
         // Twice the room: the last eighth is kept for light tenants, and blocks fill unevenly.
@@ -22,7 +30,7 @@ pub(crate) fn engine(
         .base_quantum(base_quantum)
         .build()
         .expect("the sizes are in range");
-    let engine = Engine::builder().policy(policy).workers(1).build().expect("1 worker is in range");
+    let engine = builder.policy(policy).workers(1).build().expect("1 worker is in range");
     let worker = engine.worker().expect("the only worker place is free");
     let name = |number: u32| engine.tenant(&format!("tenant-{number}"), "starter");
     let handles = (0..tenants).map(|number| name(number).expect("the table has room"));
