@@ -101,6 +101,8 @@ pub(super) struct Errands {
     pub(super) woken: Vec<u32>,
     /// Lanes that were parked, for an observer; told and forgotten by the engine.
     pub(super) parked: Vec<(u32, Denial)>,
+    /// Whether the plan has changed since the first of these visits.
+    pub(super) are_late: bool,
     /// Whether there is an observer.
     pub(super) are_observed: bool,
 }
@@ -135,6 +137,7 @@ impl Errands {
         }
         let (mut sooner, mut is_late) = self.park(lanes, plan);
         is_late |= self.look_back(lanes, plan);
+        self.are_late = false;
         for room in self.rooms.drain(..) {
             let purse = lanes.gate.budgets.purse(room);
             purse.into_iter().for_each(|purse| lanes.gate.share(&purse, &mut self.woken));
@@ -168,8 +171,7 @@ impl Errands {
         // A swap of the policy takes every lane out of the lot after it has published the new plan, and a change
         // of tier the tenant's after it has noted the new profile. So a lane that came too late for that sees it
         // here, and goes by it.
-        let is_late =
-            !self.refused.is_empty() && !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan);
+        let is_late = !self.refused.is_empty() && self.is_late(lanes, plan);
         for (Refused { lane, .. }, profile) in self.refused.drain(..) {
             let is_other = lanes.table.row(lane).profile() != profile;
             let is_other = is_late || (is_other && !mutant!("gate.old_tier"));
@@ -180,15 +182,20 @@ impl Errands {
         (sooner, is_late)
     }
 
+    /// Whether there is another plan than the one that visits went by, of which `plan` was the latest.
+    fn is_late<T>(&self, lanes: &Lanes<T>, plan: &Plan) -> bool {
+        self.are_late || !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan)
+    }
+
     /// Brings lanes back that went to rest with jobs which their limits never let go, if they have others by now.
     /// Whether there is a newer plan.
     fn look_back<T>(&mut self, lanes: &Lanes<T>, plan: &Plan) -> bool {
-        let mut is_late = false;
+        let (mut is_late, are_late) = (false, self.are_late);
         for (lane, profile) in self.barred.drain(..) {
             // Either this comes after the lot was looked through for the new limits, and sees them, or whoever
             // looks for lanes at rest after that sees this one.
             lanes.gate.place(lane);
-            let is_newer = !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan);
+            let is_newer = are_late || !std::ptr::eq(Arc::as_ptr(&lanes.plan.load()), plan);
             if is_newer || lanes.table.row(lane).profile() != profile {
                 lanes.rouse(lane);
             }

@@ -12,7 +12,7 @@ use crate::gate::{Denial, Extra, Held, Pass, Refused, Until};
 use crate::ring::{Kept, Rest, Spare, Stamp, behind};
 use crate::rotation::Findings;
 use crate::sync::{Chunks, DrainRight, IS_MODEL, Outbox, Owned, fault, mutant};
-use crate::tenant::Drain;
+use crate::tenant::{Drain, Tenant};
 use crate::units::{Nanos, Order};
 use std::sync::Arc;
 
@@ -146,7 +146,9 @@ impl Seat {
             let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
             findings.granted |= jobs > 0;
             findings.expired |= expired > 0;
-            if jobs > 0 || (expired > 0 && apart.jobs.is_empty()) {
+            // A refusal after grants has begun another wait already.
+            let goes = jobs > 0 && !matches!(next, Next::Refused);
+            if goes || (expired > 0 && apart.jobs.is_empty()) {
                 spot.lanes.gate.entry(spot.lane).end_wait();
             }
             self.settle_apart(spot, drain, apart, (jobs + expired, cost), (is_sorted, tally.now));
@@ -271,10 +273,11 @@ impl Seat {
         let whose = (spot.tenant, spot.tier);
         let books = (&self.ledger, &mut self.log);
         let mut granting = Granting::new(drain.account.purse(), whose, tally.now, books);
-        let (errands, shelved) = (&mut self.errands, self.grants_are_shelved);
-        let next = if self.hands_back {
+        let errands = &mut self.errands;
+        let shelved_for = self.grants_are_shelved.then_some(spot.tenant);
+        let (next, is_last) = if self.hands_back {
             let notes = (&mut self.handed_back, set_of(spot));
-            hand_back(&mut apart.jobs, tally.out, &mut granting, notes)
+            (hand_back(&mut apart.jobs, tally.out, &mut granting, notes), false)
         } else if is_limited {
             let (gate, slot) = (&spot.lanes.gate, spot.tenant.slot());
             let entry = gate.entry(slot);
@@ -282,7 +285,7 @@ impl Seat {
             entry.open(|state| {
                 let mut pass = Pass::new(gate, (spot.lane, slot), (entry, state), rules, tally.now);
                 let (jobs, out) = (&mut apart.jobs, &mut *tally.out);
-                let taken = take_in_order((jobs, shelved), out, &mut granting, Some(&mut pass));
+                let taken = take_in_order((jobs, shelved_for), out, &mut granting, Some(&mut pass));
                 if let Some(denial) = taken.barred {
                     let (plan, profile) = (Arc::clone(&self.plan), spot.number);
                     apart.barred.get_or_insert(Barred { plan, profile, denial });
@@ -293,11 +296,14 @@ impl Seat {
                     errands.refused.push((refused, spot.number));
                 }
                 errands.add(slot, pass.close());
-                taken.next
+                (taken.next, taken.is_last)
             })
         } else {
-            take_in_order((&mut apart.jobs, shelved), tally.out, &mut granting, None).next
+            let jobs = (&mut apart.jobs, shelved_for);
+            let taken = take_in_order(jobs, tally.out, &mut granting, None);
+            (taken.next, taken.is_last)
         };
+        self.last_goes_first |= is_last;
         tally.cost += drain.account.take_back(granting.purse);
         next
     }
@@ -369,24 +375,30 @@ struct Taken {
     refused: Option<Denial>,
     /// Why the first job will never go that was set apart, if any was.
     barred: Option<Denial>,
+    /// Whether the last grant is the tick's last, and runs before the others.
+    is_last: bool,
 }
 
 /// Grants jobs in their order, as long as there is room for grants, the balance covers them, and the
-/// gate lets them through. Jobs that it will never let through are set apart. Where grants `are_shelved` until
-/// those before them have run, a job with a deadline is granted alone: it might run after it otherwise.
+/// gate lets them through. Jobs that it will never let through are set apart.
+///
+/// Where grants are shelved, a job with a deadline is the last of its tick and runs first: behind others it might
+/// run after its deadline. Behind jobs of its own lane it waits for the next tick.
 fn take_in_order<T>(
-    (jobs, are_shelved): (&mut Aside<Waiting<T>>, bool),
+    (jobs, shelved_for): (&mut Aside<Waiting<T>>, Option<Tenant>),
     out: &mut Outbox<Grant<T>>,
     granting: &mut Granting<'_>,
     mut pass: Option<&mut Pass<'_>>,
 ) -> Taken {
     let mut till = granting.open_till();
-    let mut barred = None;
+    let (mut barred, mut is_last) = (None, false);
     let (next, refused) = loop {
         let Some(job) = jobs.peek() else { break (Next::Nothing, None) };
         let cost = job.cost;
-        let is_alone = are_shelved && jobs.peek_order().is_some_and(|it| it.deadline < Nanos::MAX);
-        if is_alone && out.len() > 0 {
+        let has_deadline = || jobs.peek_order().is_some_and(|it| it.deadline < Nanos::MAX);
+        let whose = shelved_for.filter(|_| has_deadline());
+        let is_its = |grant: &Grant<T>| Some(grant.tenant()) == whose;
+        if whose.is_some() && till.purse.covers(cost) && out.after(0).iter().any(is_its) {
             out.limit(0);
         }
         if out.room() == 0 || !till.purse.covers(cost) {
@@ -412,10 +424,11 @@ fn take_in_order<T>(
             waited = Waited::from_bits(pass.keep(held, cost, job.extra, waited.to_bits()));
         }
         out.push(granting.grant(&mut till, (cost, held), waited, job.payload));
-        if is_alone {
+        if whose.is_some() {
             out.limit(0);
+            is_last = true;
         }
     };
     granting.close_till(till);
-    Taken { next, refused, barred }
+    Taken { next, refused, barred, is_last }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Seat {
     pub(super) rounds: [u32; 64],
     /// Whether what one tick grants runs one after the other on the engine's own thread.
     pub(crate) grants_are_shelved: bool,
+    /// Whether the last grant of the last tick is to run before the others: its job has a deadline.
+    pub(crate) last_goes_first: bool,
     /// Whether this is a drain that hands back what waits: no limits, no order, no due times.
     pub(crate) hands_back: bool,
     /// What jobs of the last tick were submitted with that were handed back, in the order of their grants;
@@ -118,6 +120,7 @@ impl Seat {
             next_class: 0,
             rounds: [0; 64],
             grants_are_shelved: false,
+            last_goes_first: false,
             hands_back: false,
             handed_back: Vec::new(),
             visits: Vec::new(),
@@ -229,6 +232,7 @@ impl Seat {
         }
         self.pace.gather();
         self.visits.clear();
+        self.last_goes_first = false;
         lanes.note_look(unit(now));
         if self.ledger.is_quiet() {
             self.counters.busy_since.store(unit(now), Relaxed);

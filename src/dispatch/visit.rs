@@ -237,6 +237,8 @@ impl Seat {
     #[cold]
     fn look_again_at_plan(&mut self) {
         self.look_at_plan();
+        // Lanes of the claim that came before went by the older one.
+        self.errands.are_late = true;
     }
 
     #[inline]

@@ -168,7 +168,8 @@ impl<T: Send + 'static> Runner<T> {
         }
     }
 
-    /// Lets the dispatcher grant jobs: a single one stays in the batch, more go to the shelf.
+    /// Lets the dispatcher grant jobs: a single one stays in the batch, and one that is to run first; the
+    /// others go to the shelf.
     /// `None` when the engine has stopped.
     fn look(&mut self, now: Nanos) -> Option<Tick> {
         if !self.shared.begin_look(self.index) {
@@ -185,9 +186,11 @@ impl<T: Send + 'static> Runner<T> {
 
     /// Puts what was granted where others can reach it.
     fn end_look(&mut self) {
-        if self.batch.len() > 1 {
+        let granted = self.batch.len();
+        if granted > 1 {
             // Granted and not started: whoever has nothing to do may take it over.
-            self.batch.drain().for_each(|grant| self.shelf.push(grant));
+            let shelved = granted - usize::from(self.seat.last_goes_first);
+            self.batch.drain_some(shelved).for_each(|grant| self.shelf.push(grant));
         }
         self.shared.end_look(self.index);
     }

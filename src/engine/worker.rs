@@ -118,8 +118,17 @@ impl<T: Send + 'static> Worker<T> {
     /// tests and simulations. Moments must not decrease from call to call.
     #[inline]
     pub fn tick(&mut self, now: Nanos, most: usize) -> std::vec::Drain<'_, Grant<T>> {
-        self.fill(now, most);
+        if self.fill(now, most) == Tick::Stalled {
+            self.leave_stalled();
+        }
         self.batch.drain_some(most)
+    }
+
+    /// Before the caller does something else: others look after the unfinished producers, whose jobs wake
+    /// nobody when they come.
+    #[cold]
+    fn leave_stalled(&self) {
+        self.shared.lanes.wake_for_all();
     }
 
     /// The next moment at which something is to be done although nothing is submitted and no grant
@@ -174,6 +183,9 @@ impl<T: Send + 'static> Worker<T> {
             };
             if matches!(tick, Tick::Granted(_)) || left.is_zero() || self.shared.is_stopped() {
                 self.stalls = 0;
+                if tick == Tick::Stalled {
+                    self.leave_stalled();
+                }
                 return self.batch.drain_some(most);
             }
             self.rest(tick, left);
@@ -246,10 +258,11 @@ impl<T: Send + 'static> Drop for Worker<T> {
         // A second panic while one passes would end the process.
         let _ = shared.guard_own(Some(self.index), || self.seat.settle_down(&shared.lanes));
         self.seat.counters.begin_idleness(self.shared.clock.now());
+        self.shared.lanes.dismiss(self.index, self.shared.clock.now());
+        // From here on the place may be another's.
         let bed = self.bed.take();
         *self.shared.desks[self.index].bed.lock().expect("no code panics under this lock") = bed;
         // A wake meant for this worker is passed on.
-        self.shared.lanes.dismiss(self.index, self.shared.clock.now());
         self.shared.lanes.wake_for_all();
     }
 }

@@ -1,7 +1,9 @@
 //! Grants that go their own ways, and workers on several threads.
 
 use crate::register::{Load, Register};
-use fairlane::{Clock, Engine, Grant, Job, ManualClock, Nanos};
+use fairlane::{
+    Capabilities, Clock, Engine, Grant, Job, ManualClock, Nanos, Reason, Standing, testing,
+};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -116,6 +118,69 @@ fn workers_on_several_threads_share_the_jobs_without_loss() {
     register.assert_each_dropped_once(jobs);
     let snapshot = engine.snapshot();
     assert_eq!((snapshot.running, snapshot.depth, snapshot.dispatched), (0, 0, jobs as u64));
+}
+
+// A lane whose producer has not finished stands in the rotation, so its next job wakes nobody: somebody must
+// be looking after it.
+#[test]
+fn an_unfinished_producers_job_finds_a_worker_when_the_one_that_saw_it_has_gone() {
+    let engine = Engine::<u32>::builder().workers(2).build().unwrap();
+    let tenant = engine.tenant("acme", "scale").unwrap();
+    let (ends, ended) = mpsc::channel();
+    // The first takes the first place, which is the one that is woken first.
+    let wait = |limit| {
+        let (engine, ends) = (engine.clone(), ends.clone());
+        let (seated, is_seated) = mpsc::channel();
+        let (leaves, may_leave) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            let mut worker = engine.worker().unwrap();
+            seated.send(()).unwrap();
+            let start = Instant::now();
+            let jobs: Vec<u32> = worker.wait_batch(1, limit).map(Grant::into_payload).collect();
+            ends.send((jobs, start.elapsed())).unwrap();
+            // A worker that leaves its place wakes others: this one goes on to something else.
+            let _ = may_leave.recv();
+        });
+        is_seated.recv().unwrap();
+        leaves
+    };
+    let _goes = wait(Duration::from_millis(60));
+    let _stays = wait(Duration::from_secs(20));
+    thread::sleep(Duration::from_millis(30));
+    let given_up = testing::reserve(&engine, tenant, 1).unwrap();
+    let pending = testing::reserve(&engine, tenant, 2).unwrap();
+    // Wakes the first, which finds no job before the unfinished one, and goes.
+    drop(given_up);
+    assert_eq!(ended.recv().unwrap().0, []);
+    pending.finish();
+    let (jobs, took) = ended.recv().unwrap();
+    assert_eq!(jobs, [2]);
+    assert!(took < Duration::from_secs(10), "it was woken after {took:?}");
+}
+
+// A place is free only when its worker has left: what the next one can run is not taken for what it could.
+#[test]
+fn whoever_takes_a_place_finds_it_left() {
+    let engine = Engine::<u32>::builder().workers(1).build().unwrap();
+    let tenant = engine.tenant("acme", "scale").unwrap();
+    let gpu: Capabilities = "gpu".parse().unwrap();
+    let needs = engine.requirement(&gpu).unwrap();
+    engine.submit(tenant, Job::new(1).requires(needs)).unwrap();
+    thread::scope(|scope| {
+        for capabilities in [gpu, Capabilities::default()] {
+            let engine = &engine;
+            scope.spawn(move || {
+                for _ in 0..300_000 {
+                    drop(engine.worker_with(capabilities.clone()));
+                }
+            });
+        }
+    });
+    let standing = &engine.explain(tenant).unwrap().branches[0].standing;
+    let Standing::Waiting(wait) = standing else { panic!("{standing:?}") };
+    assert_eq!(wait.reason, Reason::NoCapableWorker);
+    assert_eq!(engine.worker().unwrap().next_batch(1).count(), 0);
+    assert_eq!(engine.worker_with("gpu".parse().unwrap()).unwrap().next_batch(1).count(), 1);
 }
 
 #[test]

@@ -336,3 +336,19 @@ fn rounds_ahead_follow_what_waits_what_it_costs_and_the_quantum() {
     assert_eq!(rounds(&rig), (40, 14, false));
     drop(running);
 }
+
+// A refusal in the visit that grants begins the wait, and what brings the lane back in between does not end it.
+#[test]
+fn a_wait_goes_on_when_the_lane_is_looked_at_in_between() {
+    let mut rig = Rig::new(limited(at_most(2)));
+    let acme = rig.tenant("acme");
+    (0..3).for_each(|_| rig.submit(acme, Job::new("job").priority(5_000)));
+    let running = rig.look(8);
+    assert_eq!((running.len(), wait(&rig, acme).since), (2, Nanos(0)));
+    rig.at(5 * SECOND);
+    rig.submit(acme, Job::new("expires").max_wait(Duration::from_secs(1)));
+    rig.at(7 * SECOND);
+    assert!(rig.look(8).is_empty());
+    assert_eq!(rig.expired.lock().unwrap().len(), 1);
+    assert_eq!(wait(&rig, acme).since, Nanos(0));
+}
