@@ -230,11 +230,11 @@ impl Gate {
         })
     }
 
-    /// Gives back a slot of the tenant in `slot`, whose it was. `false` when somebody may wait for what that
-    /// changes: then it is to be given back with [`Gate::release`].
+    /// Gives back a slot of the tenant in `slot`, whose it was. `false` when lanes wait for it: then it is to be
+    /// given back with [`Gate::release`].
     #[inline]
     pub(crate) fn give_own(&self, slot: u32) -> bool {
-        self.known(slot).is_some_and(|entry| entry.min() == 0 && entry.slots.give())
+        self.known(slot).is_some_and(|entry| entry.slots.give())
     }
 
     /// Gives a slot back that the tenant in `slot` had, to the first lane that waits for it if any does. A
@@ -244,8 +244,6 @@ impl Gate {
     pub(crate) fn release(&self, scope: Scope, slot: u32, woken: &mut Vec<u32>) {
         if !self.slots(scope).give() {
             self.hand_over(scope, slot, woken);
-        } else if scope == Scope::Tenant(slot) && self.claims(slot) {
-            self.change(|lot| self.rank_anew(lot, slot));
         }
     }
 
@@ -327,15 +325,10 @@ impl Gate {
         Claim::of(entry.slots.used(), entry.min())
     }
 
-    /// Whether the tenant in `slot` has a guaranteed minimum.
-    fn claims(&self, slot: u32) -> bool {
-        self.known(slot).is_some_and(|entry| entry.min() > 0)
-    }
-
     /// Has the lanes of the tenant in `slot` wait by the claim that it has now: it has got a slot or
     /// given one back.
     fn rank_anew(&self, lot: &mut Lot, slot: u32) {
-        if self.claims(slot) {
+        if self.known(slot).is_some_and(|entry| entry.min() > 0) {
             lot.rank_anew(slot, self.claim_of(slot));
         }
     }

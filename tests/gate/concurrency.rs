@@ -283,28 +283,6 @@ fn a_minimum_is_not_less_for_tenants_that_want_nothing() {
     assert_eq!(shares(&mut rig, "hog", &["light"], 2), [2]);
 }
 
-// Also where what ends was granted before there was a bound that it shares.
-#[test]
-fn a_claim_rises_with_the_end_of_grants_that_hold_no_shared_slot() {
-    let alone = Limits::default().concurrency(Cap::Grants(4));
-    let mut rig = Rig::new(policy(|policy| policy.tenant_limits("a", alone)));
-    let (a, hog) = (rig.tenant("a"), rig.tenant("hog"));
-    (0..2).for_each(|_| rig.submit(a, "a"));
-    let before = rig.look(2);
-    let bounded = policy(|policy| policy.concurrency(1).tenant_limits("a", at_least(1)));
-    rig.engine.set_policy(bounded).unwrap();
-    (0..3).for_each(|_| rig.submit(hog, "hog"));
-    let mut running = rig.look(1);
-    assert!(rig.look(1).is_empty(), "the hog's lane waits");
-    rig.submit(a, "a");
-    assert!(rig.look(1).is_empty());
-    assert_eq!(rig.engine.snapshot().limits.minima_waiting, 0, "a has two");
-    drop(before);
-    assert_eq!(rig.engine.snapshot().limits.minima_waiting, 1);
-    running.clear();
-    assert_eq!(rig.look(1)[0].tenant(), a);
-}
-
 // What a tenant may claim is what it has when a slot comes free, not when its lane was parked.
 #[test]
 fn a_claim_rises_and_falls_with_the_grants_that_a_tenant_has() {
