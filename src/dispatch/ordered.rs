@@ -146,11 +146,7 @@ impl Seat {
             let (jobs, cost) = ((tally.out.len() - before.0) as u32, tally.cost - before.1);
             findings.granted |= jobs > 0;
             findings.expired |= expired > 0;
-            // A refusal after grants has begun another wait already.
-            let goes = jobs > 0 && !matches!(next, Next::Refused);
-            if goes || (expired > 0 && apart.jobs.is_empty()) {
-                spot.lanes.gate.entry(spot.lane).end_wait();
-            }
+            end_wait(spot, apart, (jobs, expired), next);
             self.settle_apart(spot, drain, apart, (jobs + expired, cost), (is_sorted, tally.now));
             if jobs > 0 {
                 self.observe(spot, jobs, cost);
@@ -343,6 +339,15 @@ fn set_of<T>(spot: &Spot<'_, T>) -> u32 {
     let branches = spot.lanes.known_branches(spot.tenant.slot());
     let mut made = branches.iter().flatten();
     made.find(|branch| branch.lane == spot.lane).map_or(0, |branch| branch.set)
+}
+
+/// Notes the end of a wait: jobs have gone, or the last have expired. A refusal after grants has begun
+/// another one already.
+fn end_wait<T>(spot: &Spot<'_, T>, apart: &Apart<T>, (jobs, expired): (u32, u32), next: Next) {
+    let is_empty = expired > 0 && apart.jobs.is_empty();
+    if is_empty || (jobs > 0 && !matches!(next, Next::Refused)) {
+        spot.lanes.gate.entry(spot.lane).end_wait();
+    }
 }
 
 /// Grants jobs in the order in which they came, whatever they cost and whenever they are due, and notes what
