@@ -2,7 +2,8 @@
 
 use crate::rig::{Rig, SECOND, caps, policy};
 use fairlane::{
-    Clock, Engine, Grant, Job, Limits, ManualClock, Nanos, Overload, Policy, Reason, Tenant, Weight,
+    Clock, Engine, Grant, Job, Limits, ManualClock, Nanos, Overload, Policy, Rate, Reason, Tenant,
+    Unit, Weight,
 };
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -372,4 +373,49 @@ fn a_tenant_with_a_grant_out_is_kept_whatever_the_clock_of_who_finds_its_lane_em
     assert_eq!(refused, Err(Reason::TooManyTenants), "a job of acme runs");
     grant.complete();
     assert!(engine.tenant("umbra", "starter").is_ok());
+}
+
+/// A policy lifts a rate while a worker is kept busy by expiries of its tick, which goes by the one before, and
+/// gives the last lane's tenant terms that the older one does not have: in the middle of its claim the worker
+/// goes on by the newer one. Whether the job that was over the rate before that then goes.
+fn goes_on_by_a_newer_policy() -> bool {
+    let rate = Rate::strict(1, Unit::Jobs, Duration::from_secs(3_600)).unwrap();
+    let before = policy(|p| p.tenant_limits("limited", Limits::default().rate(rate)));
+    let weigh = |p: fairlane::PolicyBuilder, name| p.tenant_weight(name, Weight::ONE);
+    let after = policy(|p| weigh(weigh(p, "limited"), "last"));
+    let engine = Engine::<u32>::builder().workers(1).policy(before).build().unwrap();
+    let [first, limited, last] =
+        ["first", "limited", "last"].map(|name| engine.tenant(name, "starter").unwrap());
+    let mut worker = engine.worker().unwrap();
+    // Until several lanes are claimed at once.
+    for _ in 0..64 {
+        (0..8).for_each(|_| drop(engine.submit(first, 0)));
+        worker.next_batch(8).for_each(drop);
+    }
+    // What comes next is not the time that those jobs took.
+    assert_eq!(worker.next_batch(8).count(), 0);
+    for job in 0..9_000 {
+        let _ = engine.submit(first, Job::new(job).max_wait(Duration::from_micros(100)));
+    }
+    for tenant in [limited, limited, last] {
+        let _ = engine.submit(tenant, 0).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(1));
+    let begins = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            begins.wait();
+            engine.set_policy(after).unwrap();
+        });
+        begins.wait();
+        worker.next_batch(64).for_each(drop);
+    });
+    (0..4).for_each(|_| worker.next_batch(64).for_each(drop));
+    engine.snapshot().depth == 0
+}
+
+#[test]
+fn a_lane_is_not_parked_by_the_policy_before_the_one_that_its_claim_ended_with() {
+    let stuck = (0..50).filter(|_| !goes_on_by_a_newer_policy()).count();
+    assert_eq!(stuck, 0, "of 50 rounds");
 }
